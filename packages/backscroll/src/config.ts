@@ -1,0 +1,205 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+
+/** One thing an operator may set, by environment or flag. */
+export interface Setting {
+  readonly env: string;
+  readonly schema: z.ZodType;
+  /** as documentation shows it, when the default is computed or there is none */
+  readonly defaultText?: string;
+  readonly secret?: boolean;
+  readonly doc: string;
+}
+
+function wholeNumber(min: number, max: number, fallback: number): z.ZodType<number> {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,12}$/, error)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, error)
+    .default(fallback);
+}
+
+function url(protocols: readonly string[]): z.ZodType<string | undefined> {
+  const error = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`;
+  return z
+    .string()
+    .refine((value) => protocols.some((protocol) => value.startsWith(`${protocol}://`)) && URL.canParse(value), error)
+    .optional();
+}
+
+const HOST_PATTERN = /^[A-Za-z0-9.:-]+$/;
+const defaultDataDir = (): string =>
+  process.getuid?.() === 0
+    ? "/var/lib/backscroll"
+    : join(process.env["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share"), "backscroll");
+
+export const SETTINGS = {
+  databaseUrl: {
+    env: "DATABASE_URL",
+    schema: url(["postgresql", "postgres"]),
+    defaultText: "an embedded PostgreSQL",
+    secret: true,
+    doc: "The PostgreSQL server (15 or later), e.g. `postgresql://user:password@host:5432/database`.",
+  },
+  redisUrl: {
+    env: "REDIS_URL",
+    schema: url(["redis", "rediss"]),
+    secret: true,
+    doc: "The Redis server of the cache. Not used by this version: every read is served from PostgreSQL.",
+  },
+  dataDir: {
+    env: "BACKSCROLL_DATA_DIR",
+    schema: z.string().default(defaultDataDir),
+    defaultText: "`~/.local/share/backscroll`; as root `/var/lib/backscroll`",
+    doc: "The folder of the embedded PostgreSQL. Not used with `DATABASE_URL`.",
+  },
+  host: {
+    env: "HOST",
+    schema: z.string().regex(HOST_PATTERN, "must be a host name or an address").default("127.0.0.1"),
+    doc: "The address to listen on. Without authentication only loopback is allowed.",
+  },
+  port: { env: "PORT", schema: wholeNumber(0, 65_535, 4100), doc: "The port to listen on; 0 takes a free one." },
+  databasePoolMax: {
+    env: "DATABASE_POOL_MAX",
+    schema: wholeNumber(1, 1_000, 20),
+    doc: "Connections to PostgreSQL at most.",
+  },
+  databaseConnectTimeoutMs: {
+    env: "DATABASE_CONNECT_TIMEOUT_MS",
+    schema: wholeNumber(1, 600_000, 5_000),
+    doc: "How long a request waits for a connection before it is answered 503.",
+  },
+  databaseStatementTimeoutMs: {
+    env: "DATABASE_STATEMENT_TIMEOUT_MS",
+    schema: wholeNumber(1, 3_600_000, 30_000),
+    doc: "How long PostgreSQL may work on one statement.",
+  },
+  appendBatching: {
+    env: "APPEND_BATCHING",
+    schema: z
+      .enum(["on", "off"], { error: "must be on or off" })
+      .default("on")
+      .transform((value) => value === "on"),
+    defaultText: "`on`",
+    doc: "Lets messages saved at the same time share one statement and one commit. Turn it off on Citus.",
+  },
+  messageBytesMax: {
+    env: "MESSAGE_BYTES_MAX",
+    schema: wholeNumber(1, 67_108_864, 1_048_576),
+    doc: "Content of one message, in bytes of UTF-8.",
+  },
+  bodyBytesMax: {
+    env: "BODY_BYTES_MAX",
+    schema: wholeNumber(1_024, 268_435_456, 16_777_216),
+    doc: "Body of one request. An import is read as a stream and has no limit.",
+  },
+  contextMessages: {
+    env: "CONTEXT_MESSAGES",
+    schema: wholeNumber(1, 200, 20),
+    doc: "How many of the newest messages the responder is shown.",
+  },
+  model: {
+    env: "MODEL",
+    schema: z
+      .string()
+      .regex(/^(openai|anthropic|compatible)\/.+/, "must be openai/<model>, anthropic/<model> or compatible/<model>")
+      .optional(),
+    defaultText: "ELIZA, an offline demo",
+    doc:
+      "Who answers: `openai/<model>`, `anthropic/<model>`, or `compatible/<model>` for any server that speaks " +
+      "OpenAI's protocol (Ollama, vLLM, LM Studio).",
+  },
+  modelBaseUrl: {
+    env: "MODEL_BASE_URL",
+    schema: url(["http", "https"]),
+    doc: "Where that server is, e.g. `http://localhost:11434/v1`. Needed for `compatible/`.",
+  },
+  modelApiKey: {
+    env: "MODEL_API_KEY",
+    schema: z.string().optional(),
+    defaultText: "`OPENAI_API_KEY` or `ANTHROPIC_API_KEY`",
+    secret: true,
+    doc: "The key for it.",
+  },
+  systemPrompt: { env: "SYSTEM_PROMPT", schema: z.string().optional(), doc: "What the model is told first." },
+  responderUrl: {
+    env: "RESPONDER_URL",
+    schema: url(["http", "https"]),
+    doc: "Your own agent, asked by `POST {messages, query, tools}`; see `examples/python-agent`. Goes before `MODEL`.",
+  },
+  responderTools: {
+    env: "RESPONDER_TOOLS",
+    schema: z
+      .string()
+      .default("")
+      .transform((value) => value.split(",").map((name) => name.trim()).filter((name) => name !== "")),
+    defaultText: "none",
+    doc: "Names of the tools your agent may use, separated by commas.",
+  },
+  responderTimeoutMs: {
+    env: "RESPONDER_TIMEOUT_MS",
+    schema: wholeNumber(1, 3_600_000, 120_000),
+    doc: "How long the responder may take for one reply.",
+  },
+  idempotencyKeepHours: {
+    env: "IDEMPOTENCY_KEEP_HOURS",
+    schema: wholeNumber(1, 720, 24),
+    doc: "How long an `Idempotency-Key` is remembered.",
+  },
+  drainTimeoutMs: {
+    env: "DRAIN_TIMEOUT_MS",
+    schema: wholeNumber(0, 600_000, 10_000),
+    doc: "How long a stopping service waits for what it is doing.",
+  },
+  logLevel: {
+    env: "LOG_LEVEL",
+    schema: z
+      .enum(["debug", "info", "warn", "error", "silent"], { error: "must be debug, info, warn, error or silent" })
+      .default("info"),
+    doc: "What is logged, to standard error: `debug`, `info`, `warn`, `error` or `silent`.",
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
+
+/** @returns a setting's flag: `--data-dir` for `BACKSCROLL_DATA_DIR` */
+export function flagOf({ env }: Setting): string {
+  return `--${env.replace(/^BACKSCROLL_/, "").toLowerCase().replaceAll("_", "-")}`;
+}
+
+/** Names every bad variable and what it must be; never a value. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * @param environment variables; an empty one counts as absent
+ * @param flags go before them
+ * @throws {ConfigError}
+ */
+export function loadConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: Partial<Record<SettingName, string>> = {},
+): Config {
+  const problems: string[] = [];
+  const entries = Object.entries(SETTINGS).map(([name, setting]: [string, Setting]) => {
+    const flag = flags[name as SettingName];
+    const given = flag ?? environment[setting.env];
+    const parsed = setting.schema.safeParse(given === "" ? undefined : given);
+    if (!parsed.success) {
+      const reason = parsed.error.issues[0]?.message ?? "is not valid";
+      problems.push(`${flag === undefined ? setting.env : flagOf(setting)} ${reason}`);
+    }
+    return [name, parsed.data];
+  });
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"));
+  const config = Object.fromEntries(entries) as Config;
+  if (config.model?.startsWith("compatible/") && config.modelBaseUrl === undefined) {
+    throw new ConfigError("MODEL_BASE_URL must say where the server of MODEL is, e.g. http://localhost:11434/v1");
+  }
+  return config;
+}

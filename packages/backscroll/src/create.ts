@@ -1,0 +1,178 @@
+import { LRUCache } from "lru-cache";
+import type { Logger } from "pino";
+import { pino } from "pino";
+import { type Config, loadConfig } from "./config.ts";
+import { errorMessage } from "./domain/errors.ts";
+import { createApp } from "./http/app.ts";
+import { type Authenticate, authenticateLocally } from "./http/auth.ts";
+import { startEmbeddedPostgres } from "./postgres/embedded.ts";
+import { migrate } from "./postgres/migrate.ts";
+import { openDatabase } from "./postgres/pool.ts";
+import type { Responder } from "./responder/responder.ts";
+import { createAppender } from "./service/appender.ts";
+import { ConversationService } from "./service/conversation-service.ts";
+import { finishErasures } from "./service/conversations.ts";
+import type { Deps } from "./service/deps.ts";
+import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
+
+/** What a Backscroll may be given beyond its settings. */
+export interface BackscrollOptions extends Partial<Config> {
+  /** says who is calling; by default everybody is `you@localhost`, which only loopback may be */
+  readonly authenticate?: Authenticate;
+  /** who answers; by default chosen by the settings */
+  readonly responder?: Responder;
+  /** where log lines go; by default standard error */
+  readonly logger?: Logger;
+}
+
+/** A running Backscroll. */
+export interface Backscroll {
+  /** the conversation history, for use in this process */
+  readonly conversations: ConversationService;
+  /** the HTTP API: mount it in a server of your own */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** for people: what it runs on */
+  readonly description: { readonly database: string; readonly responder: string; readonly migrations: readonly string[] };
+  /** Says at `/readyz` that nothing new should come; everything still works. */
+  drain(): void;
+  /** Finishes what runs, disconnects, and stops the embedded PostgreSQL. */
+  close(): Promise<void>;
+}
+
+/** What `create` gives the command line beside the public part. */
+export interface BackscrollInternals extends Backscroll {
+  readonly deps: Deps;
+  readonly config: Config;
+}
+
+/**
+ * Opens the database (or starts the embedded one), brings it up to date, and puts everything together.
+ *
+ * @param options go before the environment's settings; see `docs/configuration.md`
+ * @throws {ConfigError} naming each bad setting
+ * @throws {Error} when the database cannot be opened or migrated
+ */
+export async function createBackscroll(options: BackscrollOptions = {}): Promise<Backscroll> {
+  return create(options);
+}
+
+export async function create(options: BackscrollOptions = {}): Promise<BackscrollInternals> {
+  const { authenticate = authenticateLocally, responder, logger, ...settings } = options;
+  const config: Config = { ...loadConfig(process.env), ...settings };
+  const log = logger ?? createLogger(config.logLevel);
+  const embedded =
+    config.databaseUrl === undefined
+      ? await startEmbeddedPostgres({
+          dataDir: config.dataDir,
+          onLog: (line) => log.debug({ postgres: line }, "embedded PostgreSQL"),
+        })
+      : undefined;
+  const connectionString = config.databaseUrl ?? embedded?.connectionString ?? "";
+  const db = openDatabase({
+    connectionString,
+    max: config.databasePoolMax,
+    connectionTimeoutMs: config.databaseConnectTimeoutMs,
+    statementTimeoutMs: config.databaseStatementTimeoutMs,
+    onIdleError: (error) => log.warn({ error: errorMessage(error) }, "a connection to PostgreSQL was lost"),
+  });
+  const closeDatabase = async (): Promise<void> => {
+    await db.close();
+    await embedded?.stop();
+  };
+  try {
+    const migrations = await migrate(connectionString);
+    const draining = new AbortController();
+    const stopping = new AbortController();
+    const deps: Deps = {
+      db,
+      appender: createAppender(db, { batching: config.appendBatching }),
+      responder: responder ?? (await chooseResponder(config)),
+      settings: {
+        messageBytesMax: config.messageBytesMax,
+        contextMessages: config.contextMessages,
+        responderTools: config.responderTools,
+        responderTimeoutMs: config.responderTimeoutMs,
+        idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
+      },
+      log,
+      userIds: new LRUCache({ max: 10_000 }),
+      runningTurns: new Map(),
+      draining: draining.signal,
+      stopping: stopping.signal,
+    };
+    const upkeep = startUpkeep(deps);
+    const app = createApp(deps, { authenticate, bodyBytesMax: config.bodyBytesMax });
+    return {
+      deps,
+      config,
+      conversations: new ConversationService(deps),
+      fetch: (request) => app.fetch(request),
+      description: {
+        database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,
+        responder: deps.responder.description,
+        migrations,
+      },
+      drain: () => draining.abort(),
+      async close() {
+        draining.abort();
+        const turns = Promise.allSettled(deps.runningTurns.values());
+        const timer = setTimeout(() => stopping.abort(), config.drainTimeoutMs);
+        await turns;
+        clearTimeout(timer);
+        stopping.abort();
+        await upkeep.stop();
+        await closeDatabase();
+      },
+    };
+  } catch (error) {
+    await closeDatabase();
+    throw error;
+  }
+}
+
+const UPKEEP_INTERVAL_MS = 60_000;
+
+/** What nobody waits for: safe on many servers at once. */
+function startUpkeep(deps: Deps): { stop(): Promise<void> } {
+  const run = async (): Promise<void> => {
+    try {
+      await finishErasures(deps);
+      while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
+    } catch (error) {
+      if (!deps.stopping.aborted) deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+    }
+  };
+  let running = run();
+  const timer = setInterval(() => {
+    running = running.then(run);
+  }, UPKEEP_INTERVAL_MS).unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+/** The providers' packages are large: only the one in use is loaded. */
+async function chooseResponder(config: Config): Promise<Responder> {
+  if (config.responderUrl !== undefined) {
+    const { createHttpResponder } = await import("./responder/http.ts");
+    return createHttpResponder({ url: config.responderUrl });
+  }
+  if (config.model !== undefined) {
+    const { createModelResponder } = await import("./responder/ai-sdk.ts");
+    return createModelResponder({
+      model: config.model,
+      ...(config.modelBaseUrl !== undefined && { baseUrl: config.modelBaseUrl }),
+      ...(config.modelApiKey !== undefined && { apiKey: config.modelApiKey }),
+      ...(config.systemPrompt !== undefined && { system: config.systemPrompt }),
+    });
+  }
+  const { createElizaResponder } = await import("./responder/eliza.ts");
+  return createElizaResponder();
+}
+
+function createLogger(level: Config["logLevel"]): Logger {
+  return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+}

@@ -1,0 +1,22 @@
+/** Bounds of the API that are part of its contract; what an operator may change is in `config.ts`. */
+export const LIMITS = {
+  /** messages of one save, and appends of one batch statement */
+  messagesPerSaveMax: 100,
+  windowDefault: 20,
+  windowMax: 200,
+  pageSizeDefault: 50,
+  conversationsPageSizeDefault: 20,
+  /** the highest page number: beyond it lies nothing a bigint-free client could name */
+  pageMax: 1_000_000_000,
+  titleCharsMax: 500,
+  searchCharsMax: 200,
+  modelCharsMax: 200,
+  metadataBytesMax: 16_384,
+  partsBytesMax: 4_194_304,
+  subjectCharsMax: 320,
+  previewChars: 120,
+  /** int4, as `tokens_used` and `latency_ms` are stored */
+  int4Max: 2_147_483_647,
+  usageDaysMax: 366,
+  trashDays: 30,
+} as const;

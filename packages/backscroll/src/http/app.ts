@@ -1,0 +1,96 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { HTTPException } from "hono/http-exception";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { mintId } from "../domain/ids.ts";
+import type { Deps } from "../service/deps.ts";
+import { resolveUser } from "../service/users.ts";
+import type { Authenticate } from "./auth.ts";
+import { malformedJson, readBody } from "./body.ts";
+import type { App, Context, Variables } from "./context.ts";
+import { conversationRoutes } from "./conversations.ts";
+import { docsRoutes } from "./docs.ts";
+import { problemResponse } from "./errors.ts";
+import { healthRoutes } from "./health.ts";
+import { historyRoutes } from "./history.ts";
+import { idempotent } from "./idempotency.ts";
+import { meRoutes } from "./me.ts";
+import { messageRoutes } from "./messages.ts";
+import { transferRoutes } from "./transfer.ts";
+import { turnRoutes } from "./turns.ts";
+
+export interface AppOptions {
+  readonly authenticate: Authenticate;
+  /** of one request's body; an import is read as a stream and has no limit */
+  readonly bodyBytesMax: number;
+}
+
+const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
+
+/** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
+export function createApp(deps: Deps, { authenticate, bodyBytesMax }: AppOptions): App {
+  const app: App = new OpenAPIHono<{ Variables: Variables }>({
+    defaultHook(result) {
+      if (result.success) return;
+      const errors = result.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
+      const [first] = errors;
+      const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
+      throw new BackscrollError("invalid_request", `${first?.path ?? ""} ${first?.message ?? ""}${others}`.trim(), { errors });
+    },
+  });
+
+  app.use(async (c, next) => {
+    const given = c.req.header("x-request-id");
+    c.set("requestId", given !== undefined && REQUEST_ID_PATTERN.test(given) ? given : mintId());
+    c.set("deps", deps);
+    const startedAt = performance.now();
+    await next();
+    c.header("x-request-id", c.var.requestId);
+    c.header("cache-control", "no-store");
+    const ms = Math.round(performance.now() - startedAt);
+    deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
+  });
+  healthRoutes(app);
+  docsRoutes(app);
+
+  app.use("/api/*", async (c, next) => {
+    const name = await authenticate(c.req.raw);
+    if (name === null) throw new BackscrollError("unauthenticated", "send valid credentials");
+    c.set("user", { id: await resolveUser(deps, name), name });
+    await next();
+  });
+  const readBodyWithinLimit = readBody(bodyBytesMax);
+  app.on(["POST", "PUT", "PATCH"], "/api/*", (c, next) =>
+    c.req.path === "/api/import" ? next() : readBodyWithinLimit(c, next),
+  );
+  app.use("/api/*", (c, next) => (c.req.path === "/api/import" ? next() : idempotent(c, next)));
+
+  // Before the routes with an id in the same place: "messages" is not one.
+  turnRoutes(app);
+  conversationRoutes(app);
+  messageRoutes(app);
+  historyRoutes(app);
+  transferRoutes(app);
+  meRoutes(app);
+
+  app.notFound((c) =>
+    problemResponse(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c.var.requestId),
+  );
+  app.onError(async (error, c) => problemResponse(await toBackscrollError(error, c), c.var.requestId));
+  return app;
+}
+
+async function toBackscrollError(error: Error, c: Context): Promise<BackscrollError> {
+  if (error instanceof HTTPException && error.status === 400) return malformedJson(await c.req.text());
+  if (error instanceof HTTPException && error.status === 415) {
+    return new BackscrollError("unsupported_media_type", "the content-type must be application/json");
+  }
+  const { deps, requestId } = c.var;
+  if (error instanceof BackscrollError) {
+    if (error.code === "database_unavailable") {
+      deps.log.warn({ requestId, error: errorMessage(error.cause) }, "PostgreSQL does not answer");
+    }
+    return error;
+  }
+  deps.log.error({ requestId, err: error }, "request failed");
+  return new BackscrollError("internal", "something went wrong here; report the request_id", {}, { cause: error });
+}

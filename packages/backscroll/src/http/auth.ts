@@ -1,0 +1,31 @@
+import { BackscrollError } from "../domain/errors.ts";
+import { LOCAL_ISSUER, type UserName } from "../domain/user.ts";
+
+/**
+ * Says who is calling: called for every request under `/api`.
+ *
+ * @returns null when the request carries no valid credentials; it is answered 401
+ */
+export type Authenticate = (request: Request) => UserName | null | Promise<UserName | null>;
+
+const LOCAL_USER: UserName = { issuer: LOCAL_ISSUER, subject: "you@localhost", email: "you@localhost" };
+const LOCAL_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/**
+ * Without authentication everybody is `you@localhost`. The service then listens on loopback only, and answers
+ * only to loopback's names: a web page whose own name was pointed here (DNS rebinding) gets nothing.
+ *
+ * @throws {BackscrollError} host_not_allowed
+ */
+export function authenticateLocally(request: Request): UserName {
+  const { hostname } = new URL(request.url);
+  if (!LOCAL_NAMES.has(hostname)) {
+    throw new BackscrollError("host_not_allowed", "without authentication the service answers to localhost only");
+  }
+  return LOCAL_USER;
+}
+
+/** @returns whether only this machine can reach a server bound to this host */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

@@ -1,0 +1,16 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context as HonoContext } from "hono";
+import type { UserName } from "../domain/user.ts";
+import type { Deps } from "../service/deps.ts";
+
+/** What every request carries. */
+export interface Variables {
+  requestId: string;
+  deps: Deps;
+  user: { readonly id: number; readonly name: UserName };
+  /** set when the request has an Idempotency-Key: what it creates takes its ids from it */
+  idempotencySeed: string | undefined;
+}
+
+export type App = OpenAPIHono<{ Variables: Variables }>;
+export type Context = HonoContext<{ Variables: Variables }>;

@@ -1,0 +1,37 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { BackscrollError } from "../domain/errors.ts";
+import { checkHealth } from "../service/health.ts";
+import type { App } from "./context.ts";
+import { json, problems } from "./json.ts";
+
+const live = createRoute({
+  method: "get",
+  path: "/livez",
+  operationId: "livez",
+  summary: "The process lives",
+  responses: { 200: { description: "It does", ...json(z.object({ status: z.literal("ok") })) } },
+});
+
+const ready = createRoute({
+  method: "get",
+  path: "/readyz",
+  operationId: "readyz",
+  summary: "PostgreSQL answers, and the service is not stopping",
+  responses: {
+    200: { description: "Send requests", ...json(z.object({ status: z.literal("ok"), postgres: z.literal("ok") })) },
+    503: problems("database_unavailable", "shutting_down")[503] as { description: string },
+  },
+});
+
+export function healthRoutes(app: App): void {
+  app.openapi(live, (c) => c.json({ status: "ok" as const }, 200));
+
+  app.openapi(ready, async (c) => {
+    const { deps } = c.var;
+    if (deps.draining.aborted) {
+      throw new BackscrollError("shutting_down", "the service is stopping", { retryAfterSeconds: 1 });
+    }
+    await checkHealth(deps);
+    return c.json({ status: "ok" as const, postgres: "ok" as const }, 200);
+  });
+}

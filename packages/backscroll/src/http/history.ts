@@ -1,0 +1,89 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { LIMITS } from "../domain/limits.ts";
+import * as history from "../service/history.ts";
+import type { App } from "./context.ts";
+import { toWirePagination } from "./conversations.ts";
+import { invalidRequest } from "./invalid-request.ts";
+import { joinMessages, json, jsonText, problems } from "./json.ts";
+import * as schema from "./schemas.ts";
+
+const Query = z.strictObject({
+  limit: schema.intParam(1, LIMITS.windowMax).optional(),
+  page: schema.intParam(1, LIMITS.pageMax).optional(),
+  page_size: schema.intParam(1, LIMITS.windowMax).optional(),
+  before: schema.Cursor.optional(),
+  after: schema.Cursor.optional(),
+  around: schema.Id.optional(),
+  from: schema.timeParam().optional().openapi({ description: "Created at or after this time" }),
+  to: schema.timeParam().optional().openapi({ description: "Created before this time" }),
+  fields: schema.Fields.optional().openapi({ description: "Only these fields of each message" }),
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/api/conversations/{conversationId}/messages",
+  operationId: "listMessages",
+  summary: "Read a conversation's messages",
+  description: [
+    "- nothing, or `limit`: the newest, newest first; on with `before=next_cursor`",
+    "- `page`, `page_size`: the whole history, oldest first",
+    "- `before=<cursor>`: older than it, newest first; `after=<cursor>`: newer than it, oldest first",
+    "- `around=<message id>`: a window about one message, oldest first; on with `after=next_cursor`, back with " +
+      "`before=previous_cursor`",
+    "",
+    "`from`, `to` and `fields` narrow any of them.",
+  ].join("\n"),
+  request: { params: z.strictObject({ conversationId: schema.Id }), query: Query },
+  responses: {
+    200: {
+      description: "Some of the messages",
+      ...json(z.union([schema.MessagesPage, schema.MessagesAround, schema.MessagesSlice])),
+    },
+    ...problems("conversation_not_found", "message_not_found", "invalid_cursor"),
+  },
+});
+
+export function historyRoutes(app: App): void {
+  app.openapi(list, async (c) => {
+    const { deps, user } = c.var;
+    const at = { userId: user.id, ...c.req.valid("param") };
+    const query = c.req.valid("query");
+    checkCombination(query);
+    const { page, page_size, before, after, around, ...rest } = query;
+    if (page !== undefined || page_size !== undefined) {
+      const found = await history.getFullHistory(deps, at, {
+        ...rest,
+        page: page ?? 1,
+        pageSize: page_size ?? LIMITS.pageSizeDefault,
+      });
+      const pagination = JSON.stringify(toWirePagination(found.pagination));
+      return jsonText(`{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`);
+    }
+    const limit = rest.limit ?? LIMITS.windowDefault;
+    if (around !== undefined) {
+      const found = await history.getMessagesAround(deps, at, { ...rest, limit, around });
+      const back = `"has_previous":${found.hasPrevious},"previous_cursor":${JSON.stringify(found.previousCursor)}`;
+      return jsonText(`${openSlice(found)},${back}}`);
+    }
+    const found =
+      after === undefined
+        ? await history.getRecentMessages(deps, at, { ...rest, limit, before })
+        : await history.getMessagesAfter(deps, at, { ...rest, limit, after });
+    return jsonText(`${openSlice(found)}}`);
+  });
+}
+
+function openSlice({ messages, hasMore, nextCursor }: history.MessagesSlice): string {
+  return `{"messages":${joinMessages(messages)},"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}`;
+}
+
+/** @throws {BackscrollError} invalid_request when the parameters ask for two things at once */
+function checkCombination({ page, page_size, limit, before, after, around, from, to }: z.infer<typeof Query>): void {
+  const windows = Object.entries({ before, after, around }).filter(([, value]) => value !== undefined);
+  const paged = page !== undefined || page_size !== undefined;
+  const [first, second] = windows.map(([name]) => name);
+  if (first !== undefined && second !== undefined) throw invalidRequest(first, `does not go with ${second}`);
+  if (paged && first !== undefined) throw invalidRequest("page", `does not go with ${first}`);
+  if (paged && limit !== undefined) throw invalidRequest("limit", "does not go with page: send page_size");
+  if (from && to && from >= to) throw invalidRequest("from", "must be before `to`");
+}

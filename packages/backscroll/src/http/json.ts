@@ -1,0 +1,35 @@
+import type { z } from "@hono/zod-openapi";
+import type { MessageJson } from "../domain/message.ts";
+import { STATUS } from "./errors.ts";
+import { Problem } from "./schemas.ts";
+import type { ErrorCode } from "../domain/errors.ts";
+
+/** The `content` of a request or an answer in JSON, for a route's description. */
+export function json<Schema extends z.ZodType>(schema: Schema): { content: { "application/json": { schema: Schema } } } {
+  return { content: { "application/json": { schema } } };
+}
+
+/** The answers of a route that fails in these ways, beside what every route may answer. */
+export function problems(...codes: readonly ErrorCode[]): Record<number, { description: string; content: object }> {
+  const always: readonly ErrorCode[] = ["invalid_request", "unauthenticated", "database_unavailable"];
+  const byStatus = Map.groupBy([...always, ...codes], (code) => STATUS[code]);
+  return Object.fromEntries(
+    [...byStatus].map(([status, own]) => [
+      status,
+      { description: own.map((code) => `\`${code}\``).join(", "), content: { "application/problem+json": { schema: Problem } } },
+    ]),
+  );
+}
+
+/** @returns messages as a JSON array, their text joined as PostgreSQL wrote it */
+export function joinMessages(messages: readonly MessageJson[]): string {
+  return `[${messages.join(",")}]`;
+}
+
+/**
+ * An answer whose body is JSON text already. The route's description cannot see into it, so its type is what the
+ * handler must return; `test/openapi.test.ts` holds every such answer against the description.
+ */
+export function jsonText<Typed>(text: string, status = 200): Typed {
+  return new Response(text, { status, headers: { "content-type": "application/json" } }) as Typed;
+}

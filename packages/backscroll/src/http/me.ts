@@ -1,0 +1,62 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { toIdentity } from "../domain/user.ts";
+import { getUsage } from "../service/usage.ts";
+import type { App } from "./context.ts";
+import { json, problems } from "./json.ts";
+import * as schema from "./schemas.ts";
+
+const me = createRoute({
+  method: "get",
+  path: "/api/me",
+  operationId: "getMe",
+  summary: "Who am I",
+  responses: {
+    200: {
+      description: "The caller",
+      ...json(z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() }).openapi("Me")),
+    },
+    ...problems(),
+  },
+});
+
+const usage = createRoute({
+  method: "get",
+  path: "/api/usage",
+  operationId: "getUsage",
+  summary: "Messages and tokens per day, role and model",
+  description: "At most 366 days; by default the last 30. Messages deleted since then are counted.",
+  request: { query: z.strictObject({ from: schema.Day.optional(), to: schema.Day.optional() }) },
+  responses: {
+    200: {
+      description: "The days on which anything was said",
+      ...json(
+        z
+          .object({
+            from: z.string(),
+            to: z.string(),
+            days: z.array(
+              z.object({
+                day: z.string(),
+                role: z.string(),
+                model: z.string().nullable(),
+                messages: z.int(),
+                tokens_used: z.int(),
+              }),
+            ),
+          })
+          .openapi("Usage"),
+      ),
+    },
+    ...problems(),
+  },
+});
+
+export function meRoutes(app: App): void {
+  app.openapi(me, (c) => c.json(toIdentity(c.var.user.name), 200));
+
+  app.openapi(usage, async (c) => {
+    const found = await getUsage(c.var.deps, c.var.user.id, c.req.valid("query"));
+    const days = found.days.map(({ tokensUsed, ...day }) => ({ ...day, tokens_used: tokensUsed }));
+    return c.json({ from: found.from, to: found.to, days }, 200);
+  });
+}

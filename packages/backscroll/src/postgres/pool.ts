@@ -1,0 +1,136 @@
+import pg from "pg";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+
+/** A statement: text with `$n` only, prepared once a connection under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** Something that runs statements: the pool, or one transaction. */
+export interface Queryable {
+  /** @throws {BackscrollError} database_unavailable when PostgreSQL does not answer */
+  query<Row extends pg.QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
+}
+
+export interface PoolOptions {
+  readonly connectionString: string;
+  /** connections at most, 1 or more */
+  readonly max: number;
+  /** how long a statement waits for a connection */
+  readonly connectionTimeoutMs: number;
+  /** how long PostgreSQL works on one statement */
+  readonly statementTimeoutMs: number;
+  /** told of connections lost while idle: the pool replaces them by itself */
+  readonly onIdleError: (error: Error) => void;
+}
+
+export interface Database extends Queryable {
+  /** Runs `work` in one transaction, rolled back when it throws. */
+  transaction<Result>(work: (db: Queryable) => Promise<Result>): Promise<Result>;
+  /** Waits for statements under way, then disconnects. */
+  close(): Promise<void>;
+  /** the server's version, host and database, for people; no password */
+  readonly description: string;
+  readonly pool: pg.Pool;
+}
+
+/** Opens no connection yet. */
+export function openDatabase(options: PoolOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    max: options.max,
+    connectionTimeoutMillis: options.connectionTimeoutMs,
+    statement_timeout: options.statementTimeoutMs,
+    idleTimeoutMillis: 60_000,
+    application_name: "backscroll",
+  });
+  pool.on("error", options.onIdleError);
+  return {
+    pool,
+    description: describeConnection(options.connectionString),
+    query: (statement) => run(pool, statement),
+    async transaction(work) {
+      const client = await pool.connect().catch(rethrowTranslated);
+      const onError = (): void => undefined; // the statement under way reports it
+      client.on("error", onError);
+      let broken: Error | undefined;
+      try {
+        await client.query("begin");
+        const result = await work({ query: (statement) => run(client, statement) });
+        await client.query("commit").catch(rethrowTranslated);
+        return result;
+      } catch (error) {
+        await client.query("rollback").catch((rollbackError: Error) => {
+          broken = rollbackError; // a connection that cannot roll back is thrown away
+        });
+        throw error;
+      } finally {
+        client.off("error", onError);
+        client.release(broken);
+      }
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function run<Row extends pg.QueryResultRow>(
+  on: pg.Pool | pg.PoolClient,
+  { name, text, values }: Statement,
+): Promise<readonly Row[]> {
+  try {
+    const { rows } = await on.query<Row>({ name, text, values: values as unknown[] });
+    return rows;
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function rethrowTranslated(error: unknown): never {
+  throw translate(error);
+}
+
+/** Classes of SQLSTATE that mean "not now": https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const UNAVAILABLE_SQLSTATES = [/^08/, /^53/, /^57/, /^58/, /^25006$/, /^55P03$/, /^XX000$/];
+const UNAVAILABLE_SYSTEM_ERRORS = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+]);
+/** `pg` reports these without a code. */
+const UNAVAILABLE_MESSAGES =
+  /connection terminated|timeout exceeded when trying to connect|not queryable|after calling end on the pool|connection ended/i;
+
+function translate(error: unknown): unknown {
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  const unavailable =
+    error instanceof pg.DatabaseError
+      ? UNAVAILABLE_SQLSTATES.some((pattern) => pattern.test(code ?? ""))
+      : code === undefined
+        ? UNAVAILABLE_MESSAGES.test(errorMessage(error))
+        : UNAVAILABLE_SYSTEM_ERRORS.has(code);
+  if (!unavailable) return error;
+  return new BackscrollError(
+    "database_unavailable",
+    "PostgreSQL does not answer",
+    { retryAfterSeconds: 1 },
+    { cause: error },
+  );
+}
+
+/** @returns whether a statement failed because this unique constraint holds */
+export function violates(error: unknown, constraint: string): boolean {
+  return error instanceof pg.DatabaseError && error.code === "23505" && error.constraint === constraint;
+}
+
+function describeConnection(connectionString: string): string {
+  const { host, port, database } = new pg.Client({ connectionString });
+  return host.startsWith("/") ? `${database} on ${host}` : `${database} on ${host}:${port}`;
+}

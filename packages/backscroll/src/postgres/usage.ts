@@ -1,0 +1,71 @@
+import type { UsageDay } from "../domain/conversation.ts";
+import type { Database } from "./pool.ts";
+
+/** Bounds one transaction's work, and with it how long an append may wait for a conversation's row. */
+const CONVERSATIONS_A_FOLD = 100;
+const MESSAGES_A_CONVERSATION = 20_000;
+
+/**
+ * Adds to the daily usage what was saved since the last time, each message once: `usage_seq` says up to where a
+ * conversation is counted, and moves in the same transaction. An append never touches the usage table, where the
+ * appends of one busy user would queue for one row.
+ */
+export async function foldUsage(db: Database, userId: number): Promise<void> {
+  for (let more = true; more; ) {
+    more = await db.transaction(async (transaction) => {
+      // Two statements: the second one's snapshot begins after the locks and so sees all that they guard.
+      const locked = await transaction.query<{ id: string }>({
+        name: "lock_unfolded",
+        text: `
+          select id from conversations where user_id = $1 and last_seq > usage_seq
+           order by id limit $2 for no key update`,
+        values: [userId, CONVERSATIONS_A_FOLD],
+      });
+      if (locked.length === 0) return false;
+      await transaction.query({
+        name: "fold_usage",
+        text: `
+          with target as (
+            select id, usage_seq as after_seq, least(last_seq, usage_seq + $3) as up_to_seq
+              from conversations where user_id = $1 and id = any($2)
+          ), moved as (
+            update conversations as c set usage_seq = target.up_to_seq
+              from target where c.user_id = $1 and c.id = target.id
+          )
+          insert into usage_daily as usage (user_id, day, role, model, messages, tokens_used)
+          select $1, (m.created_at at time zone 'UTC')::date, m.role, coalesce(m.model, ''),
+                 count(*), coalesce(sum(m.tokens_used), 0)
+            from target join messages as m on m.user_id = $1 and m.conversation_id = target.id
+             and m.seq > target.after_seq and m.seq <= target.up_to_seq
+           group by 2, 3, 4
+           order by 2, 3, 4
+          on conflict on constraint usage_daily_pkey do update
+             set messages = usage.messages + excluded.messages, tokens_used = usage.tokens_used + excluded.tokens_used`,
+        values: [userId, locked.map((row) => row.id), MESSAGES_A_CONVERSATION],
+      });
+      return true;
+    });
+  }
+}
+
+/** @param from @param to days, `YYYY-MM-DD`, both inclusive */
+export async function listUsage(
+  db: Database,
+  userId: number,
+  { from, to }: { from: string; to: string },
+): Promise<readonly UsageDay[]> {
+  const rows = await db.query<{ day: string; role: string; model: string; messages: string; tokens_used: string }>({
+    name: "list_usage",
+    text: `
+      select to_char(day, 'YYYY-MM-DD') as day, role, model, messages, tokens_used from usage_daily
+       where user_id = $1 and day between $2 and $3 order by usage_daily.day, role, model`,
+    values: [userId, from, to],
+  });
+  return rows.map((row) => ({
+    day: row.day,
+    role: row.role,
+    model: row.model === "" ? null : row.model,
+    messages: Number(row.messages),
+    tokensUsed: Number(row.tokens_used),
+  }));
+}

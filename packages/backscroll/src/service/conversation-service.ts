@@ -1,0 +1,211 @@
+import type { Conversation, ConversationChanges, NewConversation, UsageDay } from "../domain/conversation.ts";
+import { type Message, type NewMessage, toMessage } from "../domain/message.ts";
+import type { UserName } from "../domain/user.ts";
+import * as conversations from "./conversations.ts";
+import type { Deps } from "./deps.ts";
+import { type ExportFormat, exportConversation } from "./export.ts";
+import * as history from "./history.ts";
+import { type ImportResult, importConversations } from "./import.ts";
+import * as messages from "./messages.ts";
+import { takeTurn, type TurnRequest } from "./turn.ts";
+import { getUsage, type UsageRange } from "./usage.ts";
+import { resolveUser } from "./users.ts";
+
+/** Every method throws `BackscrollError`; each names the codes of its own, all may throw `database_unavailable`. */
+type Window = Omit<history.HistoryFilter, "fields"> & {
+  /** 1 to 200; default 20 */
+  readonly limit?: number;
+};
+
+/**
+ * The conversation history of many users. The guide's service, with the owner in every call: whoever asks for
+ * somebody else's conversation is told there is none.
+ *
+ * A user is an email address, or `{ issuer, subject, email }` when an identity provider names them.
+ */
+export class ConversationService {
+  readonly #deps: Deps;
+
+  /** Made by `createBackscroll`. */
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Creates a conversation, once per id when one is given.
+   *
+   * @throws {BackscrollError} conversation_id_conflict, invalid_request
+   */
+  async createConversation(user: UserName, conversation: NewConversation = {}): Promise<Conversation> {
+    const created = await conversations.createConversation(this.#deps, await this.#id(user), conversation);
+    return created.conversation;
+  }
+
+  /** @throws {BackscrollError} conversation_not_found */
+  async getConversation(user: UserName, conversationId: string): Promise<Conversation> {
+    return conversations.getConversation(this.#deps, await this.#at(user, conversationId));
+  }
+
+  /**
+   * Renames, pins, archives, or replaces the metadata; what is absent stays.
+   *
+   * @throws {BackscrollError} conversation_not_found, invalid_request
+   */
+  async updateConversation(user: UserName, conversationId: string, changes: ConversationChanges): Promise<Conversation> {
+    return conversations.updateConversation(this.#deps, await this.#at(user, conversationId), changes);
+  }
+
+  /** A page of the user's conversations: pinned ones first, each part by newest activity. */
+  async listUserConversations(
+    user: UserName,
+    options: conversations.ListFilter & { page?: number; pageSize?: number } = {},
+  ): Promise<conversations.ConversationsPage> {
+    return conversations.listUserConversations(this.#deps, await this.#id(user), options);
+  }
+
+  /**
+   * Into the trash for 30 days, or, `permanent`, gone for good. Invisible at once either way.
+   *
+   * @throws {BackscrollError} conversation_not_found
+   */
+  async deleteConversation(user: UserName, conversationId: string, options: { permanent?: boolean } = {}): Promise<void> {
+    return conversations.deleteConversation(this.#deps, await this.#at(user, conversationId), options);
+  }
+
+  /** @throws {BackscrollError} conversation_not_found when it is not in the trash */
+  async restoreConversation(user: UserName, conversationId: string): Promise<Conversation> {
+    return conversations.restoreConversation(this.#deps, await this.#at(user, conversationId));
+  }
+
+  /** What can be restored, last deleted first. */
+  async listDeletedConversations(
+    user: UserName,
+    options: { page?: number; pageSize?: number } = {},
+  ): Promise<{ conversations: readonly Conversation[]; pagination: history.Pagination }> {
+    return conversations.listDeletedConversations(this.#deps, await this.#id(user), options);
+  }
+
+  /**
+   * Saves a message at the end of a conversation and resolves once PostgreSQL has committed it. With an `id` it is
+   * saved once, however often it is sent.
+   *
+   * @throws {BackscrollError} conversation_not_found, message_id_conflict, message_too_large, invalid_request
+   */
+  async saveMessage(user: UserName, conversationId: string, message: NewMessage): Promise<Message> {
+    const [saved] = await this.saveMessages(user, conversationId, [message]);
+    if (!saved) throw new Error("saving one message gives one");
+    return saved;
+  }
+
+  /** Saves 1 to 100 messages in order, all or none. Otherwise as `saveMessage`. */
+  async saveMessages(user: UserName, conversationId: string, toSave: readonly NewMessage[]): Promise<readonly Message[]> {
+    const saved = await messages.saveMessages(this.#deps, await this.#at(user, conversationId), toSave);
+    return saved.messages.map(toMessage);
+  }
+
+  /**
+   * Replaces a message's text.
+   *
+   * @param expectedVersion edit only this version of it
+   * @throws {BackscrollError} conversation_not_found, message_not_found, version_conflict, message_too_large
+   */
+  async editMessage(
+    user: UserName,
+    conversationId: string,
+    messageId: string,
+    { content, expectedVersion = null }: { content: string; expectedVersion?: number | null },
+  ): Promise<Message> {
+    const at = await this.#at(user, conversationId);
+    return toMessage(await messages.editMessage(this.#deps, at, messageId, { content, expectedVersion }));
+  }
+
+  /** @throws {BackscrollError} conversation_not_found, message_not_found */
+  async deleteMessage(user: UserName, conversationId: string, messageId: string): Promise<void> {
+    return messages.deleteMessage(this.#deps, await this.#at(user, conversationId), messageId);
+  }
+
+  /**
+   * The newest messages, newest first; `before` a cursor when given.
+   *
+   * @throws {BackscrollError} conversation_not_found, invalid_cursor
+   */
+  async getRecentMessages(
+    user: UserName,
+    conversationId: string,
+    options: Window & { before?: string } = {},
+  ): Promise<MessagesSlice> {
+    return parsed(await history.getRecentMessages(this.#deps, await this.#at(user, conversationId), options));
+  }
+
+  /** The messages after a cursor, oldest first. @throws {BackscrollError} conversation_not_found, invalid_cursor */
+  async getMessagesAfter(user: UserName, conversationId: string, options: Window & { after: string }): Promise<MessagesSlice> {
+    return parsed(await history.getMessagesAfter(this.#deps, await this.#at(user, conversationId), options));
+  }
+
+  /**
+   * One page of the whole conversation, oldest first. The last page costs what the first does.
+   *
+   * @throws {BackscrollError} conversation_not_found
+   */
+  async getFullHistory(
+    user: UserName,
+    conversationId: string,
+    options: Omit<history.HistoryFilter, "fields"> & { page?: number; pageSize?: number } = {},
+  ): Promise<{ messages: readonly Message[]; pagination: history.Pagination }> {
+    const page = await history.getFullHistory(this.#deps, await this.#at(user, conversationId), options);
+    return { messages: page.messages.map(toMessage), pagination: page.pagination };
+  }
+
+  /**
+   * One exchange: saves the user's message, asks the responder with the recent context, saves its reply.
+   *
+   * @throws {BackscrollError} responder_failed, responder_rate_limited, responder_timeout: the user's message is
+   * kept, and the same `messageId` asks again; conversation_not_found, message_id_conflict, message_too_large
+   */
+  async sendMessage(
+    user: UserName,
+    request: TurnRequest,
+  ): Promise<{ conversationId: string; userMessage: Message; assistantMessage: Message }> {
+    const turn = await takeTurn(this.#deps, await this.#id(user), request);
+    return {
+      conversationId: turn.conversationId,
+      userMessage: toMessage(turn.userMessage),
+      assistantMessage: toMessage(turn.assistantMessage),
+    };
+  }
+
+  /** A conversation as text, in pieces: memory stays constant. @throws {BackscrollError} conversation_not_found */
+  async exportConversation(user: UserName, conversationId: string, format: ExportFormat = "json"): Promise<AsyncIterable<string>> {
+    return exportConversation(this.#deps, await this.#at(user, conversationId), format);
+  }
+
+  /** Reads an export for this user; what is there already is skipped. @throws {BackscrollError} malformed_json */
+  async importConversations(user: UserName, source: AsyncIterable<Uint8Array>): Promise<ImportResult> {
+    return importConversations(this.#deps, await this.#id(user), source);
+  }
+
+  /** Messages and tokens per day, role and model. @throws {BackscrollError} invalid_request */
+  async getUsage(user: UserName, range: UsageRange = {}): Promise<{ from: string; to: string; days: readonly UsageDay[] }> {
+    return getUsage(this.#deps, await this.#id(user), range);
+  }
+
+  #id(user: UserName): Promise<number> {
+    return resolveUser(this.#deps, user);
+  }
+
+  async #at(user: UserName, conversationId: string): Promise<messages.ConversationName> {
+    return { userId: await this.#id(user), conversationId };
+  }
+}
+
+/** Some messages in a row. */
+export interface MessagesSlice {
+  readonly messages: readonly Message[];
+  /** whether there are more in the same direction, from `nextCursor` on */
+  readonly hasMore: boolean;
+  readonly nextCursor: string | null;
+}
+
+function parsed(found: history.MessagesSlice): MessagesSlice {
+  return { ...found, messages: found.messages.map(toMessage) };
+}

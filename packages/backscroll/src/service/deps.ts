@@ -1,0 +1,41 @@
+import type { LRUCache } from "lru-cache";
+import type { Database } from "../postgres/pool.ts";
+import type { Responder } from "../responder/responder.ts";
+import type { Appender } from "./appender.ts";
+import type { RunningTurns } from "./turn.ts";
+
+/** What the use cases stand on; put together in `create.ts`. */
+export interface Deps {
+  readonly db: Database;
+  readonly appender: Appender;
+  readonly responder: Responder;
+  readonly settings: ServiceSettings;
+  readonly log: Log;
+  /** user numbers by identity: they never change */
+  readonly userIds: LRUCache<string, number>;
+  readonly runningTurns: RunningTurns;
+  /** aborted when the service begins to stop: it finishes what runs, and takes nothing new */
+  readonly draining: AbortSignal;
+  /** aborted when it gives up waiting for what runs */
+  readonly stopping: AbortSignal;
+}
+
+export interface ServiceSettings {
+  /** of UTF-8 in one message's content */
+  readonly messageBytesMax: number;
+  /** how many of the newest messages a responder is shown, the one to answer included */
+  readonly contextMessages: number;
+  /** names of the tools a responder may use */
+  readonly responderTools: readonly string[];
+  readonly responderTimeoutMs: number;
+  /** how long an Idempotency-Key is remembered */
+  readonly idempotencyKeepMs: number;
+}
+
+/** Ids and numbers, never content, keys or addresses. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,223 @@
+import { decodeMessageCursor, encodeMessageCursor } from "../domain/cursor.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { LIMITS } from "../domain/limits.ts";
+import { toStoredId } from "../domain/ids.ts";
+import type { MessageField, MessageJson } from "../domain/message.ts";
+import {
+  countMessages,
+  findMessages,
+  findSeqOfNth,
+  findSeqRange,
+  listNewestMessages,
+  listOldestMessages,
+  type SeqMessage,
+  WHOLE,
+} from "../postgres/messages.ts";
+import { checkSlice } from "./check.ts";
+import type { Deps } from "./deps.ts";
+import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
+
+/** What narrows every way of reading a conversation. */
+export interface HistoryFilter {
+  /** only messages created at or after it */
+  readonly from?: Date | undefined;
+  /** only messages created before it */
+  readonly to?: Date | undefined;
+  /** only these fields of each message */
+  readonly fields?: readonly MessageField[] | undefined;
+}
+
+export interface MessagesSlice {
+  readonly messages: readonly MessageJson[];
+  /** whether there are more in the same direction, from `nextCursor` on */
+  readonly hasMore: boolean;
+  readonly nextCursor: string | null;
+}
+
+/** A slice in the middle: forward from `nextCursor`, backward from `previousCursor`. */
+export interface MessagesAround extends MessagesSlice {
+  readonly hasPrevious: boolean;
+  readonly previousCursor: string | null;
+}
+
+export interface Pagination {
+  readonly total: number;
+  readonly page: number;
+  readonly pageSize: number;
+  readonly totalPages: number;
+  readonly hasNext: boolean;
+  readonly hasPrev: boolean;
+}
+
+/**
+ * The newest messages, newest first.
+ *
+ * @param before a cursor: only what is older than it
+ * @param limit 1 to 200
+ * @throws {BackscrollError} conversation_not_found, invalid_cursor, database_unavailable
+ */
+export async function getRecentMessages(
+  deps: Deps,
+  at: ConversationName,
+  { limit = LIMITS.windowDefault, before, ...filter }: HistoryFilter & { limit?: number; before?: string | undefined } = {},
+): Promise<MessagesSlice> {
+  checkSlice({ limit });
+  const cursorSeq = before === undefined ? null : decodeMessageCursor(before);
+  const range = await seqRange(deps, at, filter);
+  const window = await listNewestMessages(deps.db, toRef(at), {
+    afterSeq: range.afterSeq,
+    beforeSeq: lower(cursorSeq, range.beforeSeq),
+    limit: limit + 1,
+    fields: filter.fields ?? null,
+  });
+  if (!window) throw conversationNotFound();
+  return slice(window.messages, limit);
+}
+
+/** The messages that follow a cursor, oldest first. Otherwise as `getRecentMessages`. */
+export async function getMessagesAfter(
+  deps: Deps,
+  at: ConversationName,
+  { limit = LIMITS.windowDefault, after, ...filter }: HistoryFilter & { limit?: number; after: string },
+): Promise<MessagesSlice> {
+  checkSlice({ limit });
+  const cursorSeq = decodeMessageCursor(after);
+  const range = await seqRange(deps, at, filter);
+  const window = await listOldestMessages(deps.db, toRef(at), {
+    afterSeq: Math.max(cursorSeq, range.afterSeq),
+    beforeSeq: range.beforeSeq,
+    limit: limit + 1,
+    fields: filter.fields ?? null,
+  });
+  if (!window) throw conversationNotFound();
+  return slice(window.messages, limit);
+}
+
+/**
+ * A message with what lies around it, oldest first: half of the limit before it, the rest from it on.
+ *
+ * @throws {BackscrollError} message_not_found, and as `getRecentMessages`
+ */
+export async function getMessagesAround(
+  deps: Deps,
+  at: ConversationName,
+  { limit = LIMITS.windowDefault, around, ...filter }: HistoryFilter & { limit?: number; around: string },
+): Promise<MessagesAround> {
+  checkSlice({ limit });
+  const ref = toRef(at);
+  const found = await findMessages(deps.db, ref, [toStoredId(at.userId, around).id]);
+  if (!found) throw conversationNotFound();
+  const [middle] = found.messages;
+  if (!middle) throw new BackscrollError("message_not_found", "no such message in this conversation");
+  const range = await seqRange(deps, at, filter);
+  const fields = filter.fields ?? null;
+  const beforeLimit = Math.floor(limit / 2);
+  const [older, newer] = await Promise.all([
+    listNewestMessages(deps.db, ref, {
+      afterSeq: range.afterSeq,
+      beforeSeq: lower(middle.seq, range.beforeSeq),
+      limit: beforeLimit + 1,
+      fields,
+    }),
+    listOldestMessages(deps.db, ref, {
+      afterSeq: Math.max(middle.seq - 1, range.afterSeq),
+      beforeSeq: range.beforeSeq,
+      limit: limit - beforeLimit + 1,
+      fields,
+    }),
+  ]);
+  if (!older || !newer) throw conversationNotFound();
+  const olderMessages = older.messages.slice(0, beforeLimit).toReversed();
+  const forward = slice(newer.messages, limit - beforeLimit);
+  const first = olderMessages[0] ?? newer.messages[0];
+  return {
+    messages: [...olderMessages.map(({ json }) => json), ...forward.messages],
+    hasMore: forward.hasMore,
+    nextCursor: forward.nextCursor,
+    hasPrevious: older.messages.length > beforeLimit,
+    previousCursor: older.messages.length > beforeLimit && first ? encodeMessageCursor(first.seq) : null,
+  };
+}
+
+/**
+ * One page of the whole conversation, oldest first. Page N is a range of seq, so the last costs what the first does.
+ *
+ * @param page 1 or more; one beyond the end is empty
+ * @param pageSize 1 to 200
+ * @throws {BackscrollError} conversation_not_found, database_unavailable
+ */
+export async function getFullHistory(
+  deps: Deps,
+  at: ConversationName,
+  { page = 1, pageSize = LIMITS.pageSizeDefault, ...filter }: HistoryFilter & { page?: number; pageSize?: number } = {},
+): Promise<{ messages: readonly MessageJson[]; pagination: Pagination }> {
+  checkSlice({ page, pageSize });
+  const ref = toRef(at);
+  const skip = (page - 1) * pageSize;
+  const fields = filter.fields ?? null;
+  const range = await seqRange(deps, at, filter);
+  const direct = await listOldestMessages(deps.db, ref, {
+    afterSeq: range.afterSeq + skip,
+    beforeSeq: range.beforeSeq,
+    limit: pageSize,
+    fields,
+  });
+  if (!direct) throw conversationNotFound();
+  const nothingDeleted = direct.lastSeq === direct.messageCount;
+  const lastSeq = Math.min((range.beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1, direct.lastSeq);
+  if (nothingDeleted) return toPage(direct.messages, Math.max(0, lastSeq - range.afterSeq), page, pageSize);
+
+  const [skippedBefore, total] = await Promise.all([
+    countMessages(deps.db, ref, { firstSeq: 1, lastSeq: range.afterSeq }),
+    countMessages(deps.db, ref, { firstSeq: range.afterSeq + 1, lastSeq }),
+  ]);
+  const firstSeq = await findSeqOfNth(deps.db, ref, skippedBefore + skip + 1);
+  const window = await listOldestMessages(deps.db, ref, {
+    afterSeq: firstSeq - 1,
+    beforeSeq: range.beforeSeq,
+    limit: pageSize,
+    fields,
+  });
+  if (!window) throw conversationNotFound();
+  return toPage(window.messages, total, page, pageSize);
+}
+
+function toPage(
+  messages: readonly SeqMessage[],
+  total: number,
+  page: number,
+  pageSize: number,
+): { messages: readonly MessageJson[]; pagination: Pagination } {
+  return { messages: messages.map(({ json }) => json), pagination: pagination(total, page, pageSize) };
+}
+
+export function pagination(total: number, page: number, pageSize: number): Pagination {
+  const totalPages = Math.ceil(total / pageSize);
+  return { total, page, pageSize, totalPages, hasNext: page < totalPages, hasPrev: page > 1 };
+}
+
+/** @param messages one more than `limit` when there are more */
+function slice(messages: readonly SeqMessage[], limit: number): MessagesSlice {
+  const shown = messages.slice(0, limit);
+  const last = shown.at(-1);
+  const hasMore = messages.length > limit;
+  return {
+    messages: shown.map(({ json }) => json),
+    hasMore,
+    nextCursor: hasMore && last ? encodeMessageCursor(last.seq) : null,
+  };
+}
+
+async function seqRange(
+  deps: Deps,
+  at: ConversationName,
+  { from, to }: HistoryFilter,
+): Promise<{ afterSeq: number; beforeSeq: number | null }> {
+  if (!from && !to) return WHOLE;
+  return findSeqRange(deps.db, toRef(at), { from: from ?? null, to: to ?? null });
+}
+
+function lower(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}

@@ -1,0 +1,285 @@
+import { JSONParser } from "@streamparser/json";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import type { ConversationRef } from "../domain/conversation.ts";
+import { BackscrollError, type ErrorCode, errorMessage } from "../domain/errors.ts";
+import { ID_PATTERN, toStoredId } from "../domain/ids.ts";
+import type { JsonObject } from "../domain/json.ts";
+import { MESSAGE_STATUSES, type Part, parseMessageJson, ROLES } from "../domain/message.ts";
+import type { UserName } from "../domain/user.ts";
+import { findConversation } from "../postgres/conversations.ts";
+import { type ImportedMessage, insertImportedConversation, insertImportedMessages } from "../postgres/import.ts";
+import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { checkConversationFields, checkNewMessages } from "./check.ts";
+import type { Deps } from "./deps.ts";
+import { resolveUser } from "./users.ts";
+
+export interface ImportError {
+  readonly conversationId: string | null;
+  readonly messageId: string | null;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface ImportResult {
+  /** made now, and there already */
+  conversationsCreated: number;
+  conversationsExisting: number;
+  /** stored now */
+  messagesSaved: number;
+  /** there already, the same */
+  messagesSkipped: number;
+  /** conversations and messages that could not be stored */
+  failed: number;
+  /** the first 100 of them */
+  readonly errors: ImportError[];
+}
+
+const ERRORS_LISTED = 100;
+const MESSAGES_A_STATEMENT = 100;
+const CHARS_A_STATEMENT = 1_048_576;
+/** One message with everything on it: 1 MB of content, six bytes each when escaped, and its parts. */
+const ITEM_BYTES_MAX = 16_777_216;
+
+const Json = z.record(z.string(), z.json());
+const Conversation = z.object({
+  conversation_id: z.string().regex(ID_PATTERN),
+  title: z.string(),
+  metadata: Json.default({}),
+  pinned: z.boolean().default(false),
+  archived: z.boolean().default(false),
+  created_at: z.iso.datetime(),
+});
+const Message = z.object({
+  id: z.string().regex(ID_PATTERN),
+  role: z.enum(ROLES),
+  content: z.string(),
+  parts: z.array(Json.and(z.object({ type: z.string() }))).optional(),
+  status: z.enum(MESSAGE_STATUSES).default("complete"),
+  model: z.string().nullable().default(null),
+  tokens_used: z.int().nonnegative().nullable().default(null),
+  latency_ms: z.int().nonnegative().nullable().default(null),
+  metadata: Json.nullable().default(null),
+  version: z.int().positive().default(1),
+  created_at: z.iso.datetime(),
+  edited_at: z.iso.datetime().nullable().default(null),
+});
+const User = z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() });
+
+/**
+ * Reads an export, of one conversation or of everything, as a stream: memory is bounded by one message. What is
+ * there already is skipped, so an import that broke off is simply run again. A bad item is told and passed over.
+ *
+ * @param owner who gets it; null: whoever the export says, which only an operator may ask for
+ * @param onProgress told after every batch stored
+ * @throws {BackscrollError} malformed_json: what came before it is stored
+ */
+export async function importConversations(
+  deps: Deps,
+  owner: number | null,
+  source: AsyncIterable<Uint8Array>,
+  onProgress?: (result: Readonly<ImportResult>) => void,
+): Promise<ImportResult> {
+  const importer = new Importer(deps, owner, onProgress);
+  const values: { path: "user" | "conversation" | "message"; value: unknown }[] = [];
+  let recognised = false;
+  let bytesSinceValue = 0;
+  const parser = new JSONParser({
+    paths: ["$.backscroll_export", "$.conversations.*.user", "$.conversations.*.conversation", "$.conversations.*.messages.*"],
+    keepStack: false,
+  });
+  parser.onValue = ({ key, value }) => {
+    bytesSinceValue = 0;
+    if (key === "backscroll_export") recognised = value === 1;
+    else if (key === "user" || key === "conversation") values.push({ path: key, value });
+    else values.push({ path: "message", value });
+  };
+  const take = async (): Promise<void> => {
+    if (values.length > 0 && !recognised) {
+      throw malformed('this is not an export of Backscroll: it begins with {"backscroll_export":1');
+    }
+    for (const { path, value } of values.splice(0)) await importer.take(path, value);
+  };
+  try {
+    for await (const chunk of source) {
+      bytesSinceValue += chunk.length;
+      parser.write(chunk);
+      if (bytesSinceValue > ITEM_BYTES_MAX) throw malformed(`one item is over ${ITEM_BYTES_MAX} bytes`);
+      await take();
+    }
+    if (!parser.isEnded) parser.end();
+  } catch (error) {
+    await take();
+    await importer.flush();
+    if (error instanceof BackscrollError) throw error;
+    if (isParserError(error)) throw malformed(errorMessage(error));
+    throw error;
+  }
+  await take();
+  await importer.flush();
+  if (!recognised) throw malformed('this is not an export of Backscroll: it has no "backscroll_export":1');
+  return importer.result;
+}
+
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && /^(Tokenizer|TokenParser)Error$|^Unexpected|Parser ended/.test(`${error.name}`) || /Unexpected|ended in mid/.test(errorMessage(error));
+}
+
+function malformed(message: string): BackscrollError {
+  return new BackscrollError("malformed_json", message);
+}
+
+interface Target {
+  readonly ref: ConversationRef;
+  readonly conversationId: string;
+}
+
+/** Takes an export's items in their order; the messages of one conversation travel in batches. */
+class Importer {
+  readonly result: ImportResult = {
+    conversationsCreated: 0,
+    conversationsExisting: 0,
+    messagesSaved: 0,
+    messagesSkipped: 0,
+    failed: 0,
+    errors: [],
+  };
+  readonly #deps: Deps;
+  readonly #owner: number | null;
+  readonly #onProgress: ((result: Readonly<ImportResult>) => void) | undefined;
+  #user: UserName | null = null;
+  #target: Target | null = null;
+  #pending: ImportedMessage[] = [];
+  #pendingChars = 0;
+
+  constructor(deps: Deps, owner: number | null, onProgress: ((result: Readonly<ImportResult>) => void) | undefined) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#onProgress = onProgress;
+  }
+
+  async take(path: "user" | "conversation" | "message", value: unknown): Promise<void> {
+    if (path === "user") {
+      await this.flush();
+      this.#user = User.safeParse(value).data ?? null;
+    } else if (path === "conversation") {
+      await this.flush();
+      this.#target = await this.#begin(value);
+    } else if (this.#target === null) {
+      this.#fail(null, idOf(value, "id"), "conversation_not_found", "its conversation could not be imported");
+    } else {
+      this.#add(this.#target, value);
+      if (this.#pending.length >= MESSAGES_A_STATEMENT || this.#pendingChars > CHARS_A_STATEMENT) await this.flush();
+    }
+  }
+
+  async #begin(value: unknown): Promise<Target | null> {
+    const conversationId = idOf(value, "conversation_id");
+    try {
+      const parsed = parse(Conversation, value);
+      checkConversationFields({ title: parsed.title, metadata: parsed.metadata as JsonObject });
+      const user = this.#user;
+      if (this.#owner === null && user === null) throw new BackscrollError("invalid_request", "the export names no user: say whose it is with --user");
+      const userId = this.#owner ?? (await resolveUser(this.#deps, user as UserName));
+      const stored = toStoredId(userId, parsed.conversation_id);
+      const ref = { userId, id: stored.id };
+      const created = await insertImportedConversation(this.#deps.db, ref, {
+        clientId: stored.clientId,
+        title: parsed.title,
+        metadata: parsed.metadata as JsonObject,
+        pinned: parsed.pinned,
+        archived: parsed.archived,
+        createdAt: new Date(parsed.created_at),
+      });
+      if (created) this.result.conversationsCreated += 1;
+      else if (await findConversation(this.#deps.db, ref)) this.result.conversationsExisting += 1;
+      else throw new BackscrollError("conversation_id_conflict", "this conversation is in the trash: restore or erase it first");
+      return { ref, conversationId: parsed.conversation_id };
+    } catch (error) {
+      this.#failWith(conversationId, null, error);
+      return null;
+    }
+  }
+
+  #add(target: Target, value: unknown): void {
+    try {
+      const { tokens_used, latency_ms, created_at, edited_at, parts, ...rest } = parse(Message, value);
+      const message: ImportedMessage = {
+        ...rest,
+        metadata: rest.metadata as JsonObject | null,
+        parts: (parts as readonly Part[] | undefined) ?? null,
+        tokensUsed: tokens_used,
+        latencyMs: latency_ms,
+        createdAt: new Date(created_at),
+        editedAt: edited_at === null ? null : new Date(edited_at),
+      };
+      checkNewMessages([message], this.#deps.settings);
+      if (this.#pending.some(({ id }) => id === message.id)) throw new BackscrollError("message_id_conflict", "the export has this id twice");
+      this.#pending.push(message);
+      this.#pendingChars += message.content.length;
+    } catch (error) {
+      this.#failWith(target.conversationId, idOf(value, "id"), error);
+    }
+  }
+
+  /** Stores what is pending. */
+  async flush(): Promise<void> {
+    const target = this.#target;
+    const messages = this.#pending.splice(0);
+    this.#pendingChars = 0;
+    if (target === null || messages.length === 0) return;
+    const { ref, conversationId } = target;
+    let stored = await insertImportedMessages(this.#deps.db, ref, messages);
+    let missing: readonly ImportedMessage[] = messages;
+    while (stored === "duplicate_id") {
+      missing = await this.#withoutStored(target, messages);
+      stored = missing.length === 0 ? "stored" : await insertImportedMessages(this.#deps.db, ref, missing);
+    }
+    if (stored === "conversation_not_found") {
+      for (const { id } of missing) this.#fail(conversationId, id, stored, "the conversation was deleted meanwhile");
+    } else this.result.messagesSaved += missing.length;
+    this.#onProgress?.(this.result);
+  }
+
+  async #withoutStored({ ref, conversationId }: Target, messages: readonly ImportedMessage[]): Promise<readonly ImportedMessage[]> {
+    const ids = messages.map(({ id }) => toStoredId(ref.userId, id).id);
+    const found = await findMessages(this.#deps.db, ref, ids);
+    const there = new Map(found?.messages.map((message) => [message.id, message]));
+    return messages.filter((message, index) => {
+      const stored = there.get(ids[index] ?? "");
+      if (!stored) return true;
+      if (isSame(message, stored)) this.result.messagesSkipped += 1;
+      else this.#fail(conversationId, message.id, "message_id_conflict", "this message is there with another body");
+      return false;
+    });
+  }
+
+  #failWith(conversationId: string | null, messageId: string | null, error: unknown): void {
+    if (!(error instanceof BackscrollError) || error.code === "database_unavailable") throw error;
+    this.#fail(conversationId, messageId, error.code, error.message);
+  }
+
+  #fail(conversationId: string | null, messageId: string | null, code: ErrorCode, message: string): void {
+    this.result.failed += 1;
+    if (this.result.errors.length < ERRORS_LISTED) this.result.errors.push({ conversationId, messageId, code, message });
+  }
+}
+
+function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
+  throw new BackscrollError("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), { errors });
+}
+
+function isSame(message: ImportedMessage, stored: SavedMessage): boolean {
+  const wire = parseMessageJson(stored.json);
+  return (
+    message.content === wire.content && message.role === wire.role && isDeepStrictEqual(message.parts ?? null, wire.parts ?? null)
+  );
+}
+
+function idOf(value: unknown, field: string): string | null {
+  const id: unknown = typeof value === "object" && value !== null ? Reflect.get(value, field) : null;
+  return typeof id === "string" && ID_PATTERN.test(id) ? id : null;
+}

@@ -1,0 +1,128 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { ConversationRef } from "../domain/conversation.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { toStoredId } from "../domain/ids.ts";
+import { type MessageJson, type NewMessage, parseMessageJson } from "../domain/message.ts";
+import { insertMessages } from "../postgres/append.ts";
+import { deleteMessage as deleteStoredMessage, type MessageEdit, updateMessage } from "../postgres/message-changes.ts";
+import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { checkContentBytes, checkNewMessages, Problems } from "./check.ts";
+import type { Deps } from "./deps.ts";
+
+/** Names one conversation of one user by the id its author gave it. */
+export interface ConversationName {
+  readonly userId: number;
+  readonly conversationId: string;
+}
+
+export interface SavedMessages {
+  /** false: every one of them was there already, with the same body */
+  readonly created: boolean;
+  /** as stored, in the order given */
+  readonly messages: readonly MessageJson[];
+}
+
+export function toRef({ userId, conversationId }: ConversationName): ConversationRef {
+  return { userId, id: toStoredId(userId, conversationId).id };
+}
+
+export function conversationNotFound(): BackscrollError {
+  return new BackscrollError("conversation_not_found", "no such conversation");
+}
+
+function messageNotFound(): BackscrollError {
+  return new BackscrollError("message_not_found", "no such message in this conversation");
+}
+
+/**
+ * Saves messages at the end of a conversation, in order, all or none. Resolves once PostgreSQL has committed.
+ * A message with an id is saved once, however often it is sent.
+ *
+ * @param messages 1 to 100
+ * @throws {BackscrollError} conversation_not_found, for another user's conversation too; message_id_conflict when
+ * an id is there with another body; invalid_request; message_too_large; database_unavailable
+ */
+export async function saveMessages(
+  deps: Deps,
+  at: ConversationName,
+  messages: readonly NewMessage[],
+): Promise<SavedMessages> {
+  checkNewMessages(messages, deps.settings);
+  const appended = await deps.appender(toRef(at), messages);
+  if (appended === "conversation_not_found") throw conversationNotFound();
+  if (appended === "duplicate_id") return saveMissing(deps, at, messages);
+  return { created: true, messages: appended.messages };
+}
+
+/** Some ids are there: what is missing is saved, what is there must match. */
+async function saveMissing(deps: Deps, at: ConversationName, messages: readonly NewMessage[]): Promise<SavedMessages> {
+  const ref = toRef(at);
+  const ids = messages.map(({ id }) => (id === undefined ? null : toStoredId(at.userId, id).id));
+  for (let created = false; ; ) {
+    const found = await findMessages(deps.db, ref, ids.filter((id) => id !== null));
+    if (!found) throw conversationNotFound();
+    const stored = new Map(found.messages.map((message) => [message.id, message]));
+    const results = messages.map((message, index): MessageJson | undefined => {
+      const there = stored.get(ids[index] ?? "");
+      if (!there) return undefined;
+      if (!isSameMessage(message, there)) {
+        throw new BackscrollError("message_id_conflict", `the message id ${message.id} is already used with another body`);
+      }
+      return there.json;
+    });
+    const missing = messages.filter((_, index) => results[index] === undefined);
+    if (missing.length > 0) {
+      const appended = await insertMessages(deps.db, ref, missing);
+      if (appended === "conversation_not_found") throw conversationNotFound();
+      // Somebody saved one of them in between: there are more to find, so this ends.
+      if (appended === "duplicate_id") continue;
+      created = true;
+      const rest = appended.messages.values();
+      return { created, messages: results.map((json) => json ?? (rest.next().value as MessageJson)) };
+    }
+    return { created, messages: results.filter((json) => json !== undefined) };
+  }
+}
+
+/** The content is compared as it was first saved: an edit since then does not make a retry a conflict. */
+function isSameMessage(message: NewMessage, stored: SavedMessage): boolean {
+  const wire = parseMessageJson(stored.json);
+  return (
+    createHash("md5").update(message.content).digest("hex") === stored.savedContentMd5 &&
+    message.role === wire.role &&
+    (message.model ?? null) === wire.model &&
+    (message.tokensUsed ?? null) === wire.tokens_used &&
+    (message.latencyMs ?? null) === wire.latency_ms &&
+    isDeepStrictEqual(message.parts ?? null, wire.parts ?? null) &&
+    isDeepStrictEqual(message.metadata ?? null, wire.metadata)
+  );
+}
+
+/** @throws {BackscrollError} conversation_not_found, message_not_found, version_conflict, message_too_large */
+export async function editMessage(
+  deps: Deps,
+  at: ConversationName,
+  messageId: string,
+  edit: MessageEdit,
+): Promise<MessageJson> {
+  const problems = new Problems();
+  problems.text("content", edit.content, { charsMax: Number.POSITIVE_INFINITY });
+  problems.throwIfAny();
+  checkContentBytes(edit.content, deps.settings.messageBytesMax);
+  const edited = await updateMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id, edit);
+  if (!edited) throw conversationNotFound();
+  if (edited.message) return edited.message;
+  if (!edited.found) throw messageNotFound();
+  throw new BackscrollError(
+    "version_conflict",
+    `the message is not at version ${edit.expectedVersion} any more: read it again`,
+  );
+}
+
+/** @throws {BackscrollError} conversation_not_found, message_not_found */
+export async function deleteMessage(deps: Deps, at: ConversationName, messageId: string): Promise<void> {
+  const deleted = await deleteStoredMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id);
+  if (deleted === null) throw conversationNotFound();
+  if (!deleted) throw messageNotFound();
+}

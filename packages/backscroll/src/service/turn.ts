@@ -1,0 +1,197 @@
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { deriveId, mintId, toStoredId } from "../domain/ids.ts";
+import { type MessageJson, type NewMessage, type Part, parseMessageJson } from "../domain/message.ts";
+import { findMessages, listNewestMessages } from "../postgres/messages.ts";
+import { type ContextMessage, type ResponderDelta, ResponderError } from "../responder/responder.ts";
+import { createConversation } from "./conversations.ts";
+import type { Deps } from "./deps.ts";
+import { conversationNotFound, saveMessages, toRef } from "./messages.ts";
+
+export interface TurnRequest {
+  /** what the user says */
+  readonly message: string;
+  /** absent: a new conversation */
+  readonly conversationId?: string | undefined;
+  /** makes the turn exactly-once: the same id again joins the running turn or gets the stored answer */
+  readonly messageId?: string | undefined;
+}
+
+export interface Turn {
+  readonly conversationId: string;
+  readonly userMessage: MessageJson;
+  readonly assistantMessage: MessageJson;
+}
+
+/** Turns being answered by this process, by the stored ids of user, conversation and message. */
+export type RunningTurns = Map<string, Promise<Turn>>;
+
+/**
+ * One exchange: saves the user's message, asks the responder with the recent context, saves its reply.
+ * The reply goes on when the caller goes away.
+ *
+ * @throws {BackscrollError} conversation_not_found, message_id_conflict, invalid_request, message_too_large;
+ * responder_failed, responder_rate_limited, responder_timeout: the user's message is kept, and the same
+ * `messageId` asks again
+ */
+export async function takeTurn(
+  deps: Deps,
+  userId: number,
+  { message, conversationId, messageId = mintId() }: TurnRequest,
+): Promise<Turn> {
+  // Without a conversation the message id names it too, so that a retried first message does not make two.
+  const at = { userId, conversationId: conversationId ?? deriveId(`${userId}:${messageId}`, "conversation") };
+  const question: NewMessage = { id: messageId, role: "user", content: message };
+  if (conversationId === undefined) await createConversation(deps, userId, { id: at.conversationId });
+
+  const key = `${userId}:${toRef(at).id}:${toStoredId(userId, messageId).id}`;
+  const { messages } = await saveMessages(deps, at, [question]);
+  const [userMessage] = messages;
+  if (userMessage === undefined) throw new Error("saving one message gives one");
+  const running = deps.runningTurns.get(key);
+  if (running) return running;
+  const turn = answer(deps, at, userMessage, deriveId(key, "reply")).finally(() => deps.runningTurns.delete(key));
+  deps.runningTurns.set(key, turn);
+  return turn;
+}
+
+async function answer(
+  deps: Deps,
+  at: { userId: number; conversationId: string },
+  userMessage: MessageJson,
+  replyId: string,
+): Promise<Turn> {
+  const found = await findMessages(deps.db, toRef(at), [replyId]);
+  if (!found) throw conversationNotFound();
+  const [stored] = found.messages;
+  const assistantMessage = stored?.json ?? (await saveReply(deps, at, userMessage, replyId));
+  return { conversationId: parseMessageJson(userMessage).conversation_id, userMessage, assistantMessage };
+}
+
+async function saveReply(
+  deps: Deps,
+  at: { userId: number; conversationId: string },
+  userMessage: MessageJson,
+  replyId: string,
+): Promise<MessageJson> {
+  const reply = await askResponder(deps, await contextUpTo(deps, at, parseMessageJson(userMessage).seq));
+  const appended = await deps.appender(toRef(at), [{ ...reply, id: replyId, role: "assistant" }]);
+  if (appended === "conversation_not_found") throw conversationNotFound();
+  // Another server answered the same message meanwhile: its reply is the reply.
+  const saved =
+    appended === "duplicate_id"
+      ? (await findMessages(deps.db, toRef(at), [replyId]))?.messages.map(({ json }) => json)
+      : appended.messages;
+  const [json] = saved ?? [];
+  if (json === undefined) throw conversationNotFound();
+  return json;
+}
+
+/** The newest messages up to the one to answer, oldest first; a reply that failed says nothing. */
+async function contextUpTo(
+  deps: Deps,
+  at: { userId: number; conversationId: string },
+  seq: number,
+): Promise<readonly ContextMessage[]> {
+  const window = await listNewestMessages(deps.db, toRef(at), {
+    afterSeq: 0,
+    beforeSeq: seq + 1,
+    limit: deps.settings.contextMessages,
+  });
+  if (!window) throw conversationNotFound();
+  return window.messages
+    .map(({ json }) => parseMessageJson(json))
+    .filter(({ status }) => status !== "failed")
+    .map(({ role, content }) => ({ role, content }))
+    .toReversed();
+}
+
+type Reply = Pick<NewMessage, "content" | "parts" | "model" | "tokensUsed" | "latencyMs">;
+
+async function askResponder(deps: Deps, messages: readonly ContextMessage[]): Promise<Reply> {
+  const { responder, settings, stopping, log } = deps;
+  const startedAt = performance.now();
+  const signal = AbortSignal.any([AbortSignal.timeout(settings.responderTimeoutMs), stopping]);
+  const reply = new ReplyInProgress();
+  try {
+    for await (const delta of responder.respond({ messages, tools: settings.responderTools, signal })) reply.add(delta);
+  } catch (error) {
+    log.warn({ responder: responder.description, error: errorMessage(error) }, "the responder failed");
+    if (stopping.aborted) throw new BackscrollError("shutting_down", "the service is stopping; retry with the same message_id", { retryAfterSeconds: 1 });
+    throw toBackscrollError(error, signal);
+  }
+  const latencyMs = Math.round(performance.now() - startedAt);
+  return { ...reply.finish(), latencyMs };
+}
+
+/** Says what happened in our words: a provider's own may hold what is not the caller's business. */
+function toBackscrollError(error: unknown, signal: AbortSignal): BackscrollError {
+  const kept = "your message is kept; retry with the same message_id";
+  const failure = error instanceof ResponderError ? error.failure : signal.aborted ? "timeout" : "failed";
+  const options = { cause: error };
+  switch (failure) {
+    case "rate_limited": {
+      const retryAfterSeconds = error instanceof ResponderError ? (error.retryAfterSeconds ?? 10) : 10;
+      return new BackscrollError("responder_rate_limited", `the responder is rate limited; ${kept}`, { retryAfterSeconds }, options);
+    }
+    case "timeout":
+      return new BackscrollError("responder_timeout", `the responder took too long; ${kept}`, {}, options);
+    case "failed":
+      return new BackscrollError("responder_failed", `the responder could not answer; ${kept}`, {}, options);
+  }
+}
+
+/** Gathers deltas: all text is the content; with tool calls, the parts keep the order of everything. */
+class ReplyInProgress {
+  #content = "";
+  #parts: Part[] = [];
+  #partText = "";
+  #model: string | null = null;
+  #tokensUsed: number | null = null;
+
+  add(delta: ResponderDelta): void {
+    switch (delta.type) {
+      case "text":
+        this.#content += delta.text;
+        this.#partText += delta.text;
+        break;
+      case "usage":
+        this.#model = delta.model;
+        this.#tokensUsed = delta.tokensUsed;
+        break;
+      case "tool-call":
+        this.#closeText();
+        this.#parts.push({ type: "tool-call", tool_call_id: delta.toolCallId, tool_name: delta.toolName, input: delta.input });
+        break;
+      case "tool-result":
+        this.#closeText();
+        this.#parts.push({ type: "tool-result", tool_call_id: delta.toolCallId, tool_name: delta.toolName, output: delta.output });
+        break;
+    }
+  }
+
+  finish(): Reply {
+    const parts = this.#parts;
+    if (parts.length > 0) this.#closeText();
+    if (parts.length === 0 && this.#content === "") throw new BackscrollError("responder_failed", "the responder said nothing");
+    return {
+      content: storable(this.#content),
+      parts: parts.length === 0 ? null : storableParts(parts),
+      model: this.#model,
+      tokensUsed: this.#tokensUsed,
+    };
+  }
+
+  #closeText(): void {
+    if (this.#partText !== "") this.#parts.push({ type: "text", text: this.#partText });
+    this.#partText = "";
+  }
+}
+
+/** A model may say what PostgreSQL cannot keep; its reply is not lost over a character. */
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll("\u0000", "");
+}
+
+function storableParts(parts: readonly Part[]): Part[] {
+  return JSON.parse(JSON.stringify(parts), (_, value: unknown) => (typeof value === "string" ? storable(value) : value)) as Part[];
+}

@@ -1,0 +1,194 @@
+/** The shapes of Backscroll's HTTP API. Times are RFC 3339 in UTC with milliseconds; ids are opaque strings. */
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+export type Role = "system" | "user" | "assistant" | "tool";
+
+/** `complete`: whole. The others are replies that ended early; what was written is kept. */
+export type MessageStatus = "complete" | "stopped" | "interrupted" | "failed";
+
+/** What is not plain text (tool calls and results, files, reasoning), as its provider wrote it. */
+export type Part = JsonObject & { readonly type: string };
+
+export interface Message {
+  readonly id: string;
+  readonly conversation_id: string;
+  /** 1, 2, 3 … in the order stored */
+  readonly seq: number;
+  readonly role: Role;
+  readonly content: string;
+  readonly parts?: readonly Part[];
+  readonly status: MessageStatus;
+  readonly model: string | null;
+  readonly tokens_used: number | null;
+  readonly latency_ms: number | null;
+  readonly metadata: JsonObject | null;
+  /** 1, and one more with every edit */
+  readonly version: number;
+  readonly created_at: string;
+  readonly edited_at: string | null;
+}
+
+export type MessageField = keyof Message;
+
+export interface NewMessage {
+  readonly role: Role;
+  readonly content: string;
+  readonly parts?: readonly Part[] | null;
+  /** makes the save exactly-once; the SDK mints one when it is absent */
+  readonly id?: string;
+  readonly model?: string | null;
+  readonly tokens_used?: number | null;
+  readonly latency_ms?: number | null;
+  readonly metadata?: JsonObject | null;
+}
+
+export interface MessageEdit {
+  readonly content: string;
+  /** edit only this version of the message */
+  readonly expected_version?: number;
+}
+
+export interface ConversationCreated {
+  readonly conversation_id: string;
+  readonly title: string;
+  readonly created_at: string;
+}
+
+export interface ConversationSummary extends ConversationCreated {
+  readonly message_count: number;
+  readonly last_message_preview: string | null;
+  readonly pinned: boolean;
+  readonly archived: boolean;
+  readonly updated_at: string;
+}
+
+export interface Conversation extends ConversationSummary {
+  readonly metadata: JsonObject;
+}
+
+export interface DeletedConversation extends ConversationSummary {
+  readonly deleted_at: string;
+}
+
+export interface NewConversation {
+  readonly title?: string;
+  /** makes the creation exactly-once; the SDK mints one when it is absent */
+  readonly id?: string;
+  readonly metadata?: JsonObject;
+}
+
+export interface ConversationChanges {
+  readonly title?: string;
+  readonly pinned?: boolean;
+  readonly archived?: boolean;
+  readonly metadata?: JsonObject;
+}
+
+export interface Pagination {
+  readonly total: number;
+  readonly page: number;
+  readonly page_size: number;
+  readonly total_pages: number;
+  readonly has_next: boolean;
+  readonly has_prev: boolean;
+}
+
+/** Of a list read with `cursor` and `limit`. */
+export interface CursorPagination {
+  readonly limit: number;
+  readonly has_next: boolean;
+  readonly next_cursor: string | null;
+}
+
+export interface ConversationsPage {
+  readonly conversations: readonly ConversationSummary[];
+  readonly pagination: Pagination & { readonly next_cursor: string | null };
+}
+
+export interface ConversationsSlice {
+  readonly conversations: readonly ConversationSummary[];
+  readonly pagination: CursorPagination;
+}
+
+export interface DeletedConversationsPage {
+  readonly conversations: readonly DeletedConversation[];
+  readonly pagination: Pagination;
+}
+
+export interface MessagesSlice {
+  readonly messages: readonly Message[];
+  /** whether there are more in the same direction, from `next_cursor` on */
+  readonly has_more: boolean;
+  readonly next_cursor: string | null;
+}
+
+/** A slice in the middle: on with `after=next_cursor`, back with `before=previous_cursor`. */
+export interface MessagesAround extends MessagesSlice {
+  readonly has_previous: boolean;
+  readonly previous_cursor: string | null;
+}
+
+export interface MessagesPage {
+  readonly messages: readonly Message[];
+  readonly pagination: Pagination;
+}
+
+export interface Turn {
+  readonly user_message: Message;
+  readonly assistant_message: Message;
+  readonly conversation_id: string;
+}
+
+export interface ChatReply {
+  readonly response: string;
+  readonly conversation_id: string;
+}
+
+export interface UsageDay {
+  /** `YYYY-MM-DD` in UTC */
+  readonly day: string;
+  readonly role: string;
+  readonly model: string | null;
+  readonly messages: number;
+  readonly tokens_used: number;
+}
+
+export interface Usage {
+  readonly from: string;
+  readonly to: string;
+  readonly days: readonly UsageDay[];
+}
+
+export interface ImportResult {
+  readonly conversations: { readonly created: number; readonly existing: number };
+  readonly messages: { readonly saved: number; readonly skipped: number };
+  /** items that could not be stored; `errors` names the first 100 */
+  readonly failed: number;
+  readonly errors: readonly {
+    readonly conversation_id: string | null;
+    readonly message_id: string | null;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export interface Me {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly email: string | null;
+}
+
+/** Every error's body, `application/problem+json` (RFC 9457). */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly request_id: string;
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+}
