@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  ssr: { resolve: { conditions: ["source"] } },
-  resolve: { conditions: ["source"] },
+  ssr: { resolve: { conditions: ["backscroll-source"] } },
+  resolve: { conditions: ["backscroll-source"] },
   test: {
     include: ["packages/*/test/**/*.test.ts"],
     globalSetup: ["packages/backscroll/test/cluster.ts"],

@@ -41,7 +41,7 @@ create table conversations (
   version bigint not null default 0,
   created_at timestamptz(3) not null default statement_timestamp(),
   updated_at timestamptz(3) not null default statement_timestamp(),
-  -- the list's index: it changes once a day, so that appends stay HOT (see docs/architecture-notes.md)
+  -- the list's index: it changes once a day, so that appends stay HOT (see ARCHITECTURE.md)
   updated_day date not null generated always as ((updated_at at time zone 'UTC')::date) stored,
   constraint conversations_pkey primary key (user_id, id),
   constraint conversations_user_id_fkey foreign key (user_id) references users (id) on delete cascade,

@@ -15,8 +15,8 @@ import { finishErasures } from "./service/conversations.ts";
 import type { Deps } from "./service/deps.ts";
 import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
 
-/** What a Backscroll may be given beyond its settings. */
-export interface BackscrollOptions extends Partial<Config> {
+/** What a Backscroll may be given in place of what it would choose by itself. */
+export interface Parts {
   /** says who is calling; by default everybody is `you@localhost`, which only loopback may be */
   readonly authenticate?: Authenticate;
   /** who answers; by default chosen by the settings */
@@ -24,6 +24,9 @@ export interface BackscrollOptions extends Partial<Config> {
   /** where log lines go; by default standard error */
   readonly logger?: Logger;
 }
+
+/** Settings and parts; a setting that is absent comes from the environment. */
+export interface BackscrollOptions extends Partial<Config>, Parts {}
 
 /** A running Backscroll. */
 export interface Backscroll {
@@ -53,12 +56,17 @@ export interface BackscrollInternals extends Backscroll {
  * @throws {Error} when the database cannot be opened or migrated
  */
 export async function createBackscroll(options: BackscrollOptions = {}): Promise<Backscroll> {
-  return create(options);
+  const { authenticate, responder, logger, ...settings } = options;
+  return create(
+    { ...loadConfig(process.env), ...settings },
+    { ...(authenticate && { authenticate }), ...(responder && { responder }), ...(logger && { logger }) },
+  );
 }
 
-export async function create(options: BackscrollOptions = {}): Promise<BackscrollInternals> {
-  const { authenticate = authenticateLocally, responder, logger, ...settings } = options;
-  const config: Config = { ...loadConfig(process.env), ...settings };
+export async function create(
+  config: Config,
+  { authenticate = authenticateLocally, responder, logger }: Parts = {},
+): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
     config.databaseUrl === undefined

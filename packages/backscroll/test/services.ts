@@ -1,6 +1,7 @@
 import pg from "pg";
 import { pino } from "pino";
 import { inject, test as base } from "vitest";
+import { loadConfig } from "../src/config.ts";
 import { type BackscrollInternals, type BackscrollOptions, create } from "../src/create.ts";
 import type { ConversationName } from "../src/service/messages.ts";
 import { resolveUser } from "../src/service/users.ts";
@@ -47,11 +48,11 @@ export function authenticateByHeader(request: Request): string | null {
 }
 
 export async function createServices(options: BackscrollOptions & { databaseUrl: string }): Promise<Services> {
-  const backscroll = await create({
-    authenticate: authenticateByHeader,
-    logger: pino({ level: "silent" }),
-    ...options,
-  });
+  const { authenticate = authenticateByHeader, logger = pino({ level: "silent" }), responder, ...settings } = options;
+  const backscroll = await create(
+    { ...loadConfig({}), ...settings },
+    { authenticate, logger, ...(responder && { responder }) },
+  );
   return {
     ...backscroll,
     databaseUrl: options.databaseUrl,

@@ -1,1 +1,13 @@
+export type { AccountMethods } from "./account.ts";
+export type { Fetch, HeadersSource } from "./attempt.ts";
+export type { ConversationMethods, ConversationsFilter, PageQuery } from "./conversations.ts";
+export { type BackscrollClient, type ClientOptions, createClient } from "./create-client.ts";
+export { ERROR_CODES, type ErrorCode, type KnownErrorCode } from "./error-codes.ts";
+export { BackscrollApiError, BackscrollConnectionError, type FieldError } from "./errors.ts";
+export type { IterateMessagesQuery } from "./iterate-messages.ts";
+export type { MessageMethods, MessagesFilter, MessagesWindow } from "./messages.ts";
+export { mintId } from "./mint-id.ts";
+export type { KeyedOptions, RequestOptions } from "./operation.ts";
+export type { ImportSource, TransferMethods } from "./transfer.ts";
+export type { TurnMethods } from "./turns.ts";
 export type * from "./types.ts";

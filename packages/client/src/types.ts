@@ -119,22 +119,32 @@ export interface DeletedConversationsPage {
   readonly pagination: Pagination;
 }
 
-export interface MessagesSlice {
-  readonly messages: readonly Message[];
+/** @typeParam Shown a whole message, or the fields that were asked for */
+export interface MessagesSlice<Shown = Message> {
+  readonly messages: readonly Shown[];
   /** whether there are more in the same direction, from `next_cursor` on */
   readonly has_more: boolean;
   readonly next_cursor: string | null;
 }
 
 /** A slice in the middle: on with `after=next_cursor`, back with `before=previous_cursor`. */
-export interface MessagesAround extends MessagesSlice {
+export interface MessagesAround<Shown = Message> extends MessagesSlice<Shown> {
   readonly has_previous: boolean;
   readonly previous_cursor: string | null;
 }
 
-export interface MessagesPage {
-  readonly messages: readonly Message[];
+export interface MessagesPage<Shown = Message> {
+  readonly messages: readonly Shown[];
   readonly pagination: Pagination;
+}
+
+/** What the user says. */
+export interface NewTurn {
+  readonly message: string;
+  /** absent: a new conversation, named in the answer */
+  readonly conversation_id?: string;
+  /** makes the turn exactly-once; the SDK mints one when it is absent */
+  readonly message_id?: string;
 }
 
 export interface Turn {
@@ -180,6 +190,14 @@ export interface Me {
   readonly issuer: string;
   readonly subject: string;
   readonly email: string | null;
+}
+
+export interface Live {
+  readonly status: "ok";
+}
+
+export interface Ready extends Live {
+  readonly postgres: "ok";
 }
 
 /** Every error's body, `application/problem+json` (RFC 9457). */

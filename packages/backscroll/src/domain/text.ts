@@ -7,15 +7,16 @@ export function textProblem(text: string): string | null {
   return null;
 }
 
-/** The same for every string and key inside a JSON value. */
+/** The same for every string and key inside a JSON value, and for numbers that JSON cannot carry. */
 export function jsonTextProblem(value: JsonValue): string | null {
   if (typeof value === "string") return textProblem(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return "must not contain a number beyond 1.8e308";
   if (typeof value !== "object" || value === null) return null;
   if (Array.isArray(value)) {
     return value.reduce<string | null>((problem, item: JsonValue) => problem ?? jsonTextProblem(item), null);
   }
   for (const [key, item] of Object.entries(value)) {
-    const problem = textProblem(key) ?? jsonTextProblem(item as JsonValue);
+    const problem = textProblem(key) ?? jsonTextProblem(item);
     if (problem !== null) return problem;
   }
   return null;

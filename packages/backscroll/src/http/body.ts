@@ -15,7 +15,8 @@ export function readBody(bodyBytesMax: number): MiddlewareHandler {
     if (declared > bodyBytesMax) throw tooLarge(bodyBytesMax);
     const bytes = Number.isNaN(declared) ? await readAtMost(c.req.raw.body, bodyBytesMax) : await c.req.raw.arrayBuffer();
     try {
-      c.req.bodyCache.text = utf8.decode(bytes);
+      // Hono keeps promises here, whatever its type says, and reads them before the request.
+      c.req.bodyCache.text = Promise.resolve(utf8.decode(bytes)) as unknown as string;
     } catch (error) {
       throw new BackscrollError("malformed_json", "the body is not valid UTF-8", {}, { cause: error });
     }
@@ -38,20 +39,25 @@ function tooLarge(bytesMax: number): BackscrollError {
   return new BackscrollError("body_too_large", `a request's body may be ${bytesMax} bytes. Send less, or raise BODY_BYTES_MAX`);
 }
 
-/** @returns the error for a body that `JSON.parse` refused; says where, which V8 does not always */
+/** @returns the error for a body that is not JSON, with the position of the first character that is wrong */
 export function malformedJson(text: string): BackscrollError {
-  let problem = "the body ends too early";
+  return new BackscrollError("malformed_json", `the body is not JSON: what is at position ${positionOfError(text)} does not belong there`);
+}
+
+/** V8 tells it for most texts; for the others the tokenizer does; what is left ends too early. */
+function positionOfError(text: string): number {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    const told = /at position (\d+)/.exec(errorMessage(error))?.[1];
+    if (told !== undefined) return Number(told);
+  }
+  let bytes = Buffer.byteLength(text);
   const parser = new JSONParser();
   parser.onValue = () => undefined;
   parser.onError = (error) => {
-    problem = errorMessage(error);
+    bytes = Number(/absolute position "(\d+)"/.exec(error.message)?.[1] ?? bytes);
   };
-  try {
-    parser.write(text);
-    if (!parser.isEnded) parser.end();
-  } catch (error) {
-    problem = errorMessage(error);
-  }
-  const position = /at position "?(\d+)"?/.exec(problem)?.[1] ?? String(text.length);
-  return new BackscrollError("malformed_json", `the body is not JSON: unexpected text or end at position ${position}`);
+  parser.write(text);
+  return Buffer.from(text).subarray(0, bytes).toString().length;
 }

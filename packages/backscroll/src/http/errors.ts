@@ -1,6 +1,6 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Problem } from "backscroll-client";
-import { BackscrollError, type ErrorCode } from "../domain/errors.ts";
+import type { BackscrollError, ErrorCode } from "../domain/errors.ts";
 
 export const STATUS = {
   invalid_request: 400,

@@ -10,11 +10,11 @@ import { ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
 export const Id = z.string().regex(ID_PATTERN, "must be 1 to 128 of A-Z a-z 0-9 _ . : -");
 const Time = z.iso.datetime({ offset: true }).openapi({ example: "2026-01-31T12:00:00.000Z" });
 const JsonObject = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .openapi({ type: "object", additionalProperties: true }) as unknown as z.ZodType<JsonObjectType>;
 const Part = z
   .object({ type: z.string() })
-  .catchall(z.json())
+  .catchall(z.unknown())
   .openapi("Part", { description: "What is not plain text, as its provider wrote it.", additionalProperties: true });
 
 export const Message = z
@@ -135,7 +135,7 @@ export function intParam(min: number, max: number): z.ZodType<number> {
     .regex(/^\d{1,15}$/, message)
     .transform(Number)
     .refine((value) => value >= min && value <= max, message)
-    .openapi({ type: "integer", minimum: min, maximum: max }) as unknown as z.ZodType<number>;
+    .openapi({ type: "integer", minimum: min, maximum: max });
 }
 
 /** `true` or `false` in a query string. */
@@ -143,7 +143,7 @@ export function booleanParam(): z.ZodType<boolean> {
   return z
     .enum(["true", "false"])
     .transform((value) => value === "true")
-    .openapi({ type: "boolean" }) as unknown as z.ZodType<boolean>;
+    .openapi({ type: "boolean" });
 }
 
 /** A time in a query string. */
@@ -151,7 +151,7 @@ export function timeParam(): z.ZodType<Date> {
   return z.iso
     .datetime({ offset: true, error: "must be a time like 2026-01-31T12:00:00.000Z" })
     .transform((value) => new Date(value))
-    .openapi({ type: "string", format: "date-time" }) as unknown as z.ZodType<Date>;
+    .openapi({ type: "string", format: "date-time" });
 }
 
 /** A day in a query string, kept as it is written. */

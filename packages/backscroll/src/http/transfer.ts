@@ -72,12 +72,11 @@ export function transferRoutes(app: App): void {
     const { format = "json" } = c.req.valid("query");
     const pieces = await exportConversation(c.var.deps, { userId: c.var.user.id, conversationId }, format);
     const [type, extension] = format === "json" ? ["application/json", "json"] : ["text/markdown; charset=utf-8", "md"];
-    return new Response(toStream(pieces), {
-      headers: {
-        "content-type": type,
-        "content-disposition": `attachment; filename="${conversationId.replaceAll(":", "_")}.${extension}"`,
-      },
-    }) as never;
+    const headers = {
+      "content-type": type,
+      "content-disposition": `attachment; filename="${conversationId.replaceAll(":", "_")}.${extension}"`,
+    };
+    return new Response(toStream(pieces), { headers });
   });
 
   app.openapi(importRoute, async (c) => {

@@ -27,7 +27,7 @@ const MATCHES = `
 
 /**
  * Pinned ones first, each part by newest activity. The rest is read along (user_id, updated_day), sorted day by
- * day: an index on updated_at itself would be touched by every append (see docs/architecture-notes.md). The
+ * day: an index on updated_at itself would be touched by every append (see ARCHITECTURE.md). The
  * offset is bounded by one person's conversations: 4 ms at 5,000.
  */
 export async function listConversations(

@@ -53,8 +53,7 @@ export function openDatabase(options: PoolOptions): Database {
     query: (statement) => run(pool, statement),
     async transaction(work) {
       const client = await pool.connect().catch(rethrowTranslated);
-      const onError = (): void => undefined; // the statement under way reports it
-      client.on("error", onError);
+      client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin");
@@ -67,7 +66,7 @@ export function openDatabase(options: PoolOptions): Database {
         });
         throw error;
       } finally {
-        client.off("error", onError);
+        client.off("error", reportedByStatement);
         client.release(broken);
       }
     },
@@ -86,6 +85,9 @@ async function run<Row extends pg.QueryResultRow>(
     throw translate(error);
   }
 }
+
+/** A lost connection fails the statement under way, which tells; the event itself would end the process. */
+function reportedByStatement(): void {}
 
 function rethrowTranslated(error: unknown): never {
   throw translate(error);

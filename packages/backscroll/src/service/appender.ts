@@ -44,9 +44,10 @@ export function createAppender(db: Queryable, { batching }: { batching: boolean 
       if (results === "duplicate_id") await Promise.all(batch.map(alone));
       else {
         await Promise.all(
-          batch.map((waiting, index) => {
+          batch.map(async (waiting, index) => {
             const result = results[index];
-            return result ? waiting.resolve(result) : alone(waiting);
+            if (result) waiting.resolve(result);
+            else await alone(waiting);
           }),
         );
       }

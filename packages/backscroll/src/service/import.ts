@@ -41,7 +41,7 @@ const CHARS_A_STATEMENT = 1_048_576;
 /** One message with everything on it: 1 MB of content, six bytes each when escaped, and its parts. */
 const ITEM_BYTES_MAX = 16_777_216;
 
-const Json = z.record(z.string(), z.json());
+const Json = z.record(z.string(), z.unknown());
 const Conversation = z.object({
   conversation_id: z.string().regex(ID_PATTERN),
   title: z.string(),
@@ -94,6 +94,9 @@ export async function importConversations(
     else if (key === "user" || key === "conversation") values.push({ path: key, value });
     else values.push({ path: "message", value });
   };
+  parser.onError = (error) => {
+    throw malformed(`the export is damaged: ${errorMessage(error).slice(0, 200)}`);
+  };
   const take = async (): Promise<void> => {
     if (values.length > 0 && !recognised) {
       throw malformed('this is not an export of Backscroll: it begins with {"backscroll_export":1');
@@ -111,18 +114,12 @@ export async function importConversations(
   } catch (error) {
     await take();
     await importer.flush();
-    if (error instanceof BackscrollError) throw error;
-    if (isParserError(error)) throw malformed(errorMessage(error));
     throw error;
   }
   await take();
   await importer.flush();
   if (!recognised) throw malformed('this is not an export of Backscroll: it has no "backscroll_export":1');
   return importer.result;
-}
-
-function isParserError(error: unknown): boolean {
-  return error instanceof Error && /^(Tokenizer|TokenParser)Error$|^Unexpected|Parser ended/.test(`${error.name}`) || /Unexpected|ended in mid/.test(errorMessage(error));
 }
 
 function malformed(message: string): BackscrollError {

@@ -3,6 +3,7 @@ import { deriveId, mintId, toStoredId } from "../domain/ids.ts";
 import { type MessageJson, type NewMessage, type Part, parseMessageJson } from "../domain/message.ts";
 import { findMessages, listNewestMessages } from "../postgres/messages.ts";
 import { type ContextMessage, type ResponderDelta, ResponderError } from "../responder/responder.ts";
+import { checkNewMessages } from "./check.ts";
 import { createConversation } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
 import { conversationNotFound, saveMessages, toRef } from "./messages.ts";
@@ -36,20 +37,23 @@ export type RunningTurns = Map<string, Promise<Turn>>;
 export async function takeTurn(
   deps: Deps,
   userId: number,
-  { message, conversationId, messageId = mintId() }: TurnRequest,
+  { message, conversationId, messageId: givenId }: TurnRequest,
 ): Promise<Turn> {
-  // Without a conversation the message id names it too, so that a retried first message does not make two.
-  const at = { userId, conversationId: conversationId ?? deriveId(`${userId}:${messageId}`, "conversation") };
+  const messageId = givenId ?? mintId();
+  // What a retry must find again is derived from the id that the retry brings.
+  const idFor = (seed: string, purpose: string): string => (givenId === undefined ? mintId() : deriveId(seed, purpose));
+  const at = { userId, conversationId: conversationId ?? idFor(`${userId}:${messageId}`, "conversation") };
   const question: NewMessage = { id: messageId, role: "user", content: message };
+  checkNewMessages([question], deps.settings); // before there is an empty conversation for it
   if (conversationId === undefined) await createConversation(deps, userId, { id: at.conversationId });
 
-  const key = `${userId}:${toRef(at).id}:${toStoredId(userId, messageId).id}`;
   const { messages } = await saveMessages(deps, at, [question]);
+  const key = `${userId}:${toRef(at).id}:${toStoredId(userId, messageId).id}`;
   const [userMessage] = messages;
   if (userMessage === undefined) throw new Error("saving one message gives one");
   const running = deps.runningTurns.get(key);
   if (running) return running;
-  const turn = answer(deps, at, userMessage, deriveId(key, "reply")).finally(() => deps.runningTurns.delete(key));
+  const turn = answer(deps, at, userMessage, idFor(key, "reply")).finally(() => deps.runningTurns.delete(key));
   deps.runningTurns.set(key, turn);
   return turn;
 }

@@ -1,5 +1,5 @@
 import { type Identity, toIdentity, type UserName } from "../domain/user.ts";
-import { upsertUser } from "../postgres/users.ts";
+import { findUser as findStoredUser, upsertUser } from "../postgres/users.ts";
 import { checkIdentity } from "./check.ts";
 import type { Deps } from "./deps.ts";
 
@@ -16,6 +16,11 @@ export async function resolveUser(deps: Deps, user: UserName): Promise<number> {
   const id = await upsertUser(deps.db, identity);
   deps.userIds.set(key, id);
   return id;
+}
+
+/** @returns the user's number; null when nobody of this name was ever here */
+export async function findUser(deps: Deps, user: UserName): Promise<number | null> {
+  return (await findStoredUser(deps.db, toIdentity(user)))?.id ?? null;
 }
 
 /** The email is part of it: when the issuer says another one, the stored one follows. */

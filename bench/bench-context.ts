@@ -1,0 +1,39 @@
+import { loadConfig } from "../packages/backscroll/src/config.ts";
+import { type BackscrollInternals, create } from "../packages/backscroll/src/create.ts";
+import type { BenchDatabase } from "./database.ts";
+import type { Seeded } from "./seed.ts";
+
+/** What every measure is given. */
+export interface Bench {
+  readonly database: BenchDatabase;
+  readonly backscroll: BackscrollInternals;
+  readonly seeded: Seeded;
+  readonly effort: Effort;
+}
+
+/** How long it takes, and how much can be told from it. */
+export interface Effort {
+  /** of one interleaving */
+  readonly rounds: number;
+  readonly roundMs: number;
+  /** of ten operations each, where single operations are timed */
+  readonly blocks: number;
+  readonly concurrencies: readonly number[];
+}
+
+/** Whose history is measured: who everybody is without authentication. */
+export const USER = "you@localhost";
+
+/** About 200 bytes, the length of a usual message. */
+export const CONTENT =
+  "Could you tell me what the weather will be like in Bergen next week? We leave on Monday, there are four of us, " +
+  "and one of us does not like rain at all. What should we pack, and is there a train?";
+
+/** With every setting's default, whatever the environment says. */
+export function openBackscroll(url: string): Promise<BackscrollInternals> {
+  return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent" }));
+}
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

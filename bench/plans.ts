@@ -1,0 +1,120 @@
+import pg from "pg";
+import { mintId } from "../packages/backscroll/src/domain/ids.ts";
+
+/** How PostgreSQL runs one statement of Backscroll. */
+export interface Plan {
+  readonly statement: string;
+  /** what is read, through which index, how many rows, how many pages in all */
+  readonly summary: string;
+  readonly text: string;
+  /** a table of the history is read from end to end */
+  readonly scansTable: boolean;
+}
+
+interface Captured {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/**
+ * Runs the work and notes the prepared statements it sends, below pool and transactions alike.
+ *
+ * @returns one of each name, the middle one of those sent: neither the first nor the one that finds the end
+ */
+export async function captureStatements(work: () => Promise<unknown>): Promise<readonly Captured[]> {
+  const captured: Captured[] = [];
+  const prototype = pg.Client.prototype as unknown as { query: (...sent: unknown[]) => unknown };
+  const { query } = prototype;
+  prototype.query = function capture(this: unknown, ...sent: unknown[]) {
+    const [first] = sent;
+    if (isCaptured(first)) captured.push(first);
+    return query.apply(this, sent);
+  };
+  try {
+    await work();
+  } finally {
+    prototype.query = query;
+  }
+  return [...Map.groupBy(captured, ({ name }) => name).values()].flatMap((same) => same[Math.floor((same.length - 1) / 2)] ?? []);
+}
+
+function isCaptured(sent: unknown): sent is Captured {
+  return typeof sent === "object" && sent !== null && "name" in sent && typeof sent.name === "string" && "values" in sent;
+}
+
+/** Plans chosen before this many runs are made for the values at hand: a server's connections are long past them. */
+const CUSTOM_PLANS = 5;
+
+/** The plans of what the work sends, as a connection that has run each often uses them. Changes nothing. */
+export async function explain(url: string, work: () => Promise<unknown>): Promise<readonly Plan[]> {
+  const statements = await captureStatements(work);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const plans: Plan[] = [];
+    for (const statement of statements) plans.push(await explainOne(client, statement));
+    return plans;
+  } finally {
+    await client.end();
+  }
+}
+
+async function explainOne(client: pg.Client, { name, text, values }: Captured): Promise<Plan> {
+  const given = values.length === 0 ? "" : `(${values.map((value) => literal(client, value)).join(", ")})`;
+  await client.query("begin");
+  try {
+    await client.query(`prepare ${name} as ${text}`);
+    for (let run = 0; run < CUSTOM_PLANS; run += 1) await client.query(`explain execute ${name}${given}`);
+    const { rows } = await client.query<{ "QUERY PLAN": string }>(
+      `explain (analyze, buffers, costs off, timing off, summary off) execute ${name}${given}`,
+    );
+    const { rows: kinds } = await client.query<{ generic: boolean }>(
+      `select generic_plans > 0 as generic from pg_prepared_statements where name = '${name}'`,
+    );
+    const lines = rows.map((row) => row["QUERY PLAN"]);
+    const kind = kinds[0]?.generic ? "generic" : "custom";
+    return {
+      statement: name,
+      summary: `\`${name}\` (${kind}): ${summarise(lines)}`,
+      text: `${name}, ${kind} plan\n${lines.map(shorten).join("\n")}`,
+      scansTable: lines.some((line) => /Seq Scan on (messages|conversations|deleted_messages)\b/.test(line) && !line.includes("never executed")),
+    };
+  } finally {
+    await client.query("rollback");
+    await client.query(`deallocate all`);
+  }
+}
+
+const SCAN = /((?:Index Only|Index|Bitmap Index|Seq|Tid) Scan)( Backward)?(?: using (\S+))? on (\S+).*?\(actual rows=([\d.]+) loops=(\d+)\)/;
+
+function summarise(lines: readonly string[]): string {
+  const reads = lines.flatMap((line) => {
+    const match = SCAN.exec(line);
+    if (!match) return [];
+    const [, kind = "", backward, index, table = "", rows = "", loops = ""] = match;
+    const what = kind === "Seq Scan" ? `SEQ SCAN of ${table}` : `${index ?? table}${backward ? " backward" : ""}`;
+    return [`${what} ${Math.round(Number(rows) * Number(loops))}`];
+  });
+  const sorts = lines.some((line) => /->\s+Sort\b|^\s*Sort\b|Incremental Sort/.test(line)) ? ["sort"] : [];
+  return [...reads, ...sorts, `${pages(lines)} pages`].join(", ");
+}
+
+/** What the topmost node counts is all of it. */
+function pages(lines: readonly string[]): number {
+  const buffers = lines.find((line) => line.includes("Buffers:")) ?? "";
+  return [...buffers.matchAll(/(?:hit|read)=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+function shorten(line: string): string {
+  return line.length > 220 ? `${line.slice(0, 217)}…` : line;
+}
+
+function literal(client: pg.Client, value: unknown): string {
+  if (value === null || value === undefined) return "null";
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (value instanceof Date) return client.escapeLiteral(value.toISOString());
+  if (Array.isArray(value)) return client.escapeLiteral(`{${value.map((item) => JSON.stringify(item)).join(",")}}`);
+  // The messages of an append are stored by now: it is explained with others, or their ids would be refused.
+  return client.escapeLiteral(String(value).replaceAll(/"id":"[0-9a-f-]{36}"/g, () => `"id":"${mintId()}"`));
+}

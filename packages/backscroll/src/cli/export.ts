@@ -1,0 +1,51 @@
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { loadConfig, type SettingName } from "../config.ts";
+import { create } from "../create.ts";
+import { findUser } from "../service/users.ts";
+import { exportAll } from "../service/export.ts";
+import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
+
+export async function exportCommand(
+  terminal: Terminal,
+  flags: Partial<Record<SettingName, string>>,
+  { user, output }: { user?: string; output?: string },
+): Promise<void> {
+  const backscroll = await create(loadConfig(process.env, flags));
+  const progress = createProgress(terminal, "Exporting");
+  try {
+    const userId = user === undefined ? null : await findUser(backscroll.deps, user);
+    if (user !== undefined && userId === null) throw new CommandError(EXIT.failed, `nobody here is ${user}`);
+    let conversations = 0;
+    let messages = 0;
+    const pieces = exportAll(backscroll.deps, {
+      ...(userId !== null && { userId }),
+      onConversation(conversation) {
+        conversations += 1;
+        messages += conversation.messageCount;
+        progress.update(messages, null, "messages");
+      },
+    });
+    if (output === undefined) await pipeline(Readable.from(pieces), process.stdout, { end: false });
+    else await writeWhole(output, pieces);
+    progress.end();
+    terminal.say(`Exported ${conversations} conversations, ${messages} messages.`);
+  } finally {
+    progress.end();
+    await backscroll.close();
+  }
+}
+
+/** Aside first: an export that broke off never looks like one. */
+async function writeWhole(path: string, pieces: AsyncIterable<string>): Promise<void> {
+  const unfinished = `${path}.unfinished`;
+  try {
+    await pipeline(Readable.from(pieces), createWriteStream(unfinished, { mode: 0o600 }));
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+}

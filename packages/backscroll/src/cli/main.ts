@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import pc from "picocolors";
+import { ConfigError, flagOf, SETTINGS, type SettingName } from "../config.ts";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { exportCommand } from "./export.ts";
+import { importCommand } from "./import.ts";
+import { migrateCommand } from "./migrate.ts";
+import { serve } from "./serve.ts";
+import { CommandError, createTerminal, EXIT } from "./terminal.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+function createProgram(): Command {
+  const program = new Command("backscroll")
+    .description("Durable conversation history for AI chat applications")
+    .version(version)
+    .option("--json", "write results as JSON")
+    .option("--quiet", "say nothing but errors")
+    .enablePositionalOptions()
+    .showHelpAfterError("(--help shows what there is)")
+    .exitOverride();
+
+  withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
+    (flags) => serve(terminal(), settings(flags), version),
+  );
+  withSettings(program.command("migrate").description("bring the database to the newest version"), DATABASE_SETTINGS).action(
+    (flags) => migrateCommand(terminal(), settings(flags)),
+  );
+  withSettings(
+    program
+      .command("export")
+      .description("write every conversation, or one person's, as JSON")
+      .option("--user <email>", "only this person's")
+      .option("--output <file>", "write to this file, whole or not at all; default: standard output"),
+    DATABASE_SETTINGS,
+  ).action((flags) => exportCommand(terminal(), settings(flags), flags));
+  withSettings(
+    program
+      .command("import")
+      .description("read an export; what is there already is skipped")
+      .argument("<file>", "the export; - for standard input")
+      .option("--user <email>", "give it all to this person, whoever the export names"),
+    [...DATABASE_SETTINGS, "messageBytesMax"],
+  ).action((file: string, flags) => importCommand(terminal(), settings(flags), { file, ...flags }));
+
+  const terminal = () => createTerminal(program.opts());
+  return program;
+}
+
+const DATABASE_SETTINGS: readonly SettingName[] = ["databaseUrl", "dataDir", "logLevel"];
+
+/** Every setting is a flag too. */
+function withSettings(command: Command, names = Object.keys(SETTINGS) as readonly SettingName[]): Command {
+  for (const name of names) {
+    const setting = SETTINGS[name];
+    command.option(`${flagOf(setting)} <value>`, `${setting.doc.replaceAll("`", "")} (env: ${setting.env})`);
+  }
+  return command;
+}
+
+/** Only what was given as a flag: `loadConfig` reads the environment itself. */
+function settings(flags: Record<string, unknown>): Partial<Record<SettingName, string>> {
+  return Object.fromEntries(
+    (Object.keys(SETTINGS) as SettingName[])
+      .map((name) => [name, flags[camelCase(flagOf(SETTINGS[name]).slice(2))]] as const)
+      .filter(([, value]) => typeof value === "string"),
+  );
+}
+
+function camelCase(flag: string): string {
+  return flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+  if (error instanceof ConfigError) return EXIT.usage;
+  if (error instanceof BackscrollError && error.code === "database_unavailable") return EXIT.unreachable;
+  return isUnreachable(error) ? EXIT.unreachable : EXIT.failed;
+}
+
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isUnreachable);
+  return error instanceof Error && "code" in error && /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENOENT_SOCKET|28P01|28000|3D000|57P03)$/.test(String(error.code));
+}
+
+const [major = 0] = process.versions.node.split(".").map(Number);
+if (major < 22) {
+  process.stderr.write(`Backscroll needs Node.js 22 or later; this is ${process.versions.node}\n`);
+  process.exit(EXIT.usage);
+}
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  const exitCode = exitCodeOf(error);
+  // Commander has said it already.
+  if (!(error instanceof CommanderError)) {
+    const hint = exitCode === EXIT.unreachable ? " (is DATABASE_URL right, and the server running?)" : "";
+    process.stderr.write(`${pc.red("✗")} ${errorMessage(error)}${hint}\n`);
+  }
+  process.exitCode = exitCode;
+}

@@ -1,0 +1,111 @@
+import { createAdaptorServer } from "@hono/node-server";
+import { once } from "node:events";
+import { readdirSync, statSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import pc from "picocolors";
+import { loadConfig, type SettingName } from "../config.ts";
+import { create } from "../create.ts";
+import { isLoopback } from "../http/auth.ts";
+import { CommandError, EXIT, type Terminal } from "./terminal.ts";
+
+/**
+ * Runs the service until it is told to stop. SIGINT or SIGTERM: nothing new is taken, what runs is finished
+ * within `DRAIN_TIMEOUT_MS`; a second one quits at once.
+ */
+export async function serve(
+  terminal: Terminal,
+  flags: Partial<Record<SettingName, string>>,
+  version: string,
+): Promise<void> {
+  const startedAt = performance.now();
+  const config = loadConfig(process.env, flags);
+  if (!isLoopback(config.host)) {
+    throw new CommandError(
+      EXIT.usage,
+      `HOST is not loopback, and there is no authentication: everybody who reaches the port would read everything. ` +
+        "Listen on 127.0.0.1 and put a server that knows its users in front",
+    );
+  }
+  // Signals that come while it starts are not lost: it stops as soon as it has started.
+  const stop = stopSignal(terminal);
+  const backscroll = await create(config);
+  const server = createAdaptorServer({ fetch: backscroll.fetch, overrideGlobalObjects: false }) as Server;
+  // Node turns a connection idle only after the response's own listeners have run.
+  server.on("request", (_, response) => response.once("close", () => setImmediate(() => server.emit("answered"))));
+  try {
+    await listen(server, config.host, config.port);
+    const { port } = server.address() as AddressInfo;
+    const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+    const { database, responder } = backscroll.description;
+    const readyMs = Math.round(performance.now() - startedAt);
+    if (terminal.json) terminal.data(`${JSON.stringify({ url: origin, version, database, responder, ready_ms: readyMs })}\n`);
+    const size = config.databaseUrl === undefined ? `, ${megabytes(config.dataDir)}` : "";
+    terminal.say(`${pc.bold("Backscroll")} ${version}`);
+    terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
+    terminal.say(`  Docs      ${pc.cyan(`${origin}/api/docs`)}`);
+    terminal.say(`  Database  ${database}${size}`);
+    terminal.say("  Cache     none yet: every read is served from PostgreSQL");
+    terminal.say(`  Model     ${responder}`);
+    terminal.say("  Users     no authentication: everybody on this machine is you@localhost");
+    if (config.redisUrl !== undefined) terminal.warn("REDIS_URL is set, but this version does not use it");
+    terminal.say(`Ready in ${readyMs} ms. Ctrl+C stops it.`);
+    await stop.requested;
+    terminal.say("Stopping: finishing what runs …");
+    backscroll.drain();
+    await closeServer(server, config.drainTimeoutMs);
+  } finally {
+    await backscroll.close();
+    stop.dispose();
+  }
+  terminal.say("Stopped. Everything is saved.");
+}
+
+function stopSignal(terminal: Terminal): { readonly requested: Promise<void>; dispose(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = false;
+  const onSignal = (): void => {
+    if (asked) {
+      terminal.say("Quit at once.");
+      process.exit(EXIT.interrupted);
+    }
+    asked = true;
+    resolve();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  return {
+    requested: promise,
+    dispose: () => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal),
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+      throw new CommandError(EXIT.failed, `port ${port} is in use. Try: --port ${port + 1}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Takes no new connection, answers what was asked, and lets the rest go. */
+async function closeServer(server: Server, drainTimeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((done) => server.close(() => done()));
+  // A connection that is kept alive goes as soon as it has its answer.
+  server.on("answered", () => server.closeIdleConnections());
+  const timer = setTimeout(() => server.closeAllConnections(), drainTimeoutMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+function megabytes(directory: string): string {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return `${Math.round(bytes / 1_048_576)} MB`;
+}

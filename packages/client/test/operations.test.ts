@@ -1,0 +1,82 @@
+import { expect } from "vitest";
+import type { BackscrollClient } from "../src/index.ts";
+import { collect, said, test } from "./running-service.ts";
+import type { SeenRequest } from "./fault-proxy.ts";
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
+}
+
+/** `listMessages` has a method for each way to read. */
+const METHODS_OF: Record<string, readonly string[]> = {
+  listMessages: ["getRecentMessages", "getMessagesAfter", "getMessagesAround", "getFullHistory", "iterateMessages"],
+  listConversations: ["listConversations", "listConversationsFrom", "iterateConversations"],
+  saveMessages: ["saveMessages", "saveMessage"],
+} satisfies Record<string, readonly (keyof BackscrollClient)[]>;
+
+async function describedOperations(origin: string): Promise<(Operation & { method: string; path: string })[]> {
+  const response = await fetch(`${origin}/api/openapi.json`);
+  const { paths } = (await response.json()) as { paths: Record<string, Record<string, Operation>> };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ ...operation, method: method.toUpperCase(), path })),
+  );
+}
+
+test("every operation of the API has a method, and every method belongs to an operation", async ({ origin, client }) => {
+  const operations = await describedOperations(origin);
+
+  const expected = operations.flatMap(({ operationId }) => METHODS_OF[operationId] ?? [operationId]);
+
+  expect(Object.keys(client).toSorted()).toEqual(expected.toSorted());
+});
+
+test("every operation and every query parameter of the API is reached by a method", async ({ origin, proxy, client }) => {
+  const { conversation_id: id } = await client.createConversation({ title: "all of it" });
+  const [first, second] = await client.saveMessages(id, said(4));
+  if (!first || !second) throw new Error("nothing was saved");
+  const between = { from: new Date(0), to: "2100-01-01T00:00:00.000Z", limit: 2, fields: ["id", "seq"] as const };
+  const { next_cursor: cursor } = await client.getRecentMessages(id, between);
+  await client.getRecentMessages(id, { before: cursor ?? "" });
+  await client.getMessagesAfter(id, cursor ?? "", between);
+  await client.getMessagesAround(id, first.id, between);
+  await client.getFullHistory(id, { page: 1, page_size: 2, from: between.from, to: between.to, fields: between.fields });
+  await collect(client.iterateMessages(id));
+  await client.saveMessage(id, { role: "system", content: "be brief" });
+  await client.editMessage(id, first.id, { content: "m1, edited" });
+  await client.deleteMessage(id, second.id);
+  await client.updateConversation(id, { pinned: true });
+  await client.getConversation(id);
+  await client.listConversations({ page: 1, page_size: 1, archived: false, q: "all" });
+  await client.createConversation({});
+  const { pagination } = await client.listConversationsFrom({ limit: 1 });
+  await client.listConversationsFrom({ cursor: pagination.next_cursor ?? undefined });
+  await collect(client.iterateConversations());
+  const exported = await client.exportConversation(id, { format: "json" });
+  await client.importConversations(await new Response(exported).text());
+  await client.sendMessage({ message: "hello", conversation_id: id });
+  await client.chat({ message: "hello" });
+  await client.deleteConversation(id);
+  await client.listDeletedConversations({ page: 1, page_size: 1 });
+  await client.restoreConversation(id);
+  await client.deleteConversation(id, { permanent: true });
+  await client.getMe();
+  await client.getUsage({ from: "2026-01-01", to: "2026-01-31" });
+  await client.livez();
+  await client.readyz();
+
+  const operations = await describedOperations(origin);
+  const reached = operations.map(({ method, path, parameters = [] }) => {
+    const requests = proxy.requests.filter((request) => request.method === method && isAt(path, request));
+    const sent = new Set(requests.flatMap(({ url }) => [...new URL(url, origin).searchParams.keys()]));
+    const described = parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name);
+    return { method, path, calls: requests.length > 0, missing: described.filter((name) => !sent.has(name)) };
+  });
+  expect(reached.filter(({ calls, missing }) => !calls || missing.length > 0)).toEqual([]);
+});
+
+/** "messages" is not an id: it names an operation. */
+function isAt(path: string, { url }: SeenRequest): boolean {
+  const pattern = path.replaceAll(".", "\\.").replace(/\{\w+\}/g, "(?!messages$|messages/)[^/]+");
+  return new RegExp(`^${pattern}(\\?|$)`).test(url);
+}
