@@ -91,30 +91,36 @@ export async function insertMessageBatch(
   db: Queryable,
   appends: readonly Append[],
 ): Promise<readonly (Appended | null)[] | "duplicate_id"> {
-  const items = appends.flatMap(({ at, messages }, append) =>
-    messages.map((message) => ({ ...toItem(at.userId, message), append, user_id: at.userId, conversation_id: at.id })),
-  );
+  const targets = new Map<string, Target>();
+  const items = appends.flatMap(({ at, messages }, append) => {
+    const key = `${at.userId}:${at.id}`;
+    const target = targets.get(key) ?? { at, messages: 0, appends: 0 };
+    targets.set(key, target);
+    target.appends += 1;
+    return messages.map((message) => {
+      target.messages += 1;
+      const place = { target: key, nth_message: target.messages, nth_append: target.appends, append };
+      return { ...toItem(at.userId, message), ...place };
+    });
+  });
+  // The order in which rows are locked; any will do, as long as it is the same in every batch.
+  const order = [...targets].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const rows = await db
-    .query<AppendedRow & { append: number; nth: string }>({
+    .query<AppendedRow & { append: number }>({
       name: "insert_message_batch",
       text: `
-        with item as materialized (
-          select item.*,
-                 row_number() over (partition by user_id, conversation_id order by ord) as nth_message,
-                 dense_rank() over (partition by user_id, conversation_id order by append) as nth_append
-            from rows from (json_to_recordset($1::json) as (
-                   ${ITEM_COLUMNS}, append integer, user_id bigint, conversation_id uuid)) with ordinality
-                   as item (id, client_id, role, content, parts, status, model, tokens_used, latency_ms, metadata,
-                            append, user_id, conversation_id, ord)
-        ), wanted as materialized (
-          select user_id, conversation_id, max(nth_message) as messages, max(nth_append) as appends
-            from item group by user_id, conversation_id order by user_id, conversation_id
+        with target as materialized (
+          select * from unnest($1::text[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
+                          as target (key, user_id, id, messages, appends)
+        ), item as materialized (
+          select * from json_to_recordset($6::json) as (
+            ${ITEM_COLUMNS}, target text, nth_message integer, nth_append integer, append integer)
         ), locked as materialized (
-          select held.user_id, held.id, wanted.messages, wanted.appends
-            from wanted
+          select target.*
+            from target
            cross join lateral (
-             select user_id, id from conversations
-              where user_id = wanted.user_id and id = wanted.conversation_id and deleted_at is null
+             select from conversations
+              where user_id = target.user_id and id = target.id and deleted_at is null
                 for no key update skip locked) as held
         ), head as (
           update conversations as c
@@ -123,25 +129,36 @@ export async function insertMessageBatch(
                  updated_at = greatest(c.updated_at, statement_timestamp())
             from locked
            where c.user_id = locked.user_id and c.id = locked.id
-          returning c.user_id, c.id, c.client_id, c.version - locked.appends as version_before,
+          returning locked.key, c.user_id, c.id, c.client_id, c.version - locked.appends as version_before,
                     c.message_count - locked.messages as message_count, c.last_seq - locked.messages as seq_before,
                     c.updated_at
+        ), placed as materialized (
+          select head.user_id, head.id as conversation_id, head.client_id as conversation_client_id, version_before,
+                 message_count, updated_at, seq_before + nth_message as seq, item.*
+            from head join item on item.target = head.key
         ), stored as (
           insert into messages (user_id, conversation_id, seq, id, client_id, role, content, parts, status, model,
                                 tokens_used, latency_ms, metadata, created_at)
-          select head.user_id, head.id, seq_before + nth_message, item.id, item.client_id, role, content, parts,
-                 coalesce(status, 'complete'), model, tokens_used, latency_ms, item.metadata, head.updated_at
-            from head join item on item.user_id = head.user_id and item.conversation_id = head.id
+          select user_id, conversation_id, seq, id, client_id, role, content, parts, coalesce(status, 'complete'), model,
+                 tokens_used, latency_ms, metadata, updated_at
+            from placed
           returning *
         )
-        select item.append, (${messageJson("stored", "head")})::text as json,
-               head.version_before + nth_append - 1 as version_before, head.message_count + nth_message as message_count
+        select placed.append, (${messageJson("stored", "conversation")})::text as json,
+               version_before + nth_append - 1 as version_before, message_count + nth_message as message_count
           from stored
-          join head on head.user_id = stored.user_id and head.id = stored.conversation_id
-          join item on item.user_id = stored.user_id and item.conversation_id = stored.conversation_id
-                   and item.nth_message = stored.seq - head.seq_before
-         order by item.ord`,
-      values: [JSON.stringify(items)],
+          join placed on placed.user_id = stored.user_id and placed.conversation_id = stored.conversation_id
+                     and placed.seq = stored.seq
+          join lateral (select placed.conversation_client_id as client_id) as conversation on true
+         order by placed.append, nth_message`,
+      values: [
+        order.map(([key]) => key),
+        order.map(([, { at }]) => at.userId),
+        order.map(([, { at }]) => at.id),
+        order.map(([, target]) => target.messages),
+        order.map(([, target]) => target.appends),
+        JSON.stringify(items),
+      ],
     })
     .catch(duplicateId);
   if (rows === "duplicate_id") return rows;
@@ -151,6 +168,13 @@ export async function insertMessageBatch(
     const last = own?.at(-1);
     return own && last ? toAppended(last, Number(last.version_before), own) : null;
   });
+}
+
+/** One conversation of a batch: how many messages it gets, in how many appends. */
+interface Target {
+  readonly at: ConversationRef;
+  messages: number;
+  appends: number;
 }
 
 function toAppended(counts: AppendedRow, versionBefore: number, rows: readonly AppendedRow[]): Appended {

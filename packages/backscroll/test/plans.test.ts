@@ -1,0 +1,118 @@
+import { expect } from "vitest";
+import type { Database, Statement } from "../src/postgres/pool.ts";
+import { createAppender } from "../src/service/appender.ts";
+import * as conversations from "../src/service/conversations.ts";
+import type { Deps } from "../src/service/deps.ts";
+import { exportConversation } from "../src/service/export.ts";
+import * as history from "../src/service/history.ts";
+import * as messages from "../src/service/messages.ts";
+import { getUsage } from "../src/service/usage.ts";
+import { type Services, test } from "./services.ts";
+
+/** 100 users with 30 conversations each; one of them has 20,000 messages, the others 10. */
+async function seed(services: Services): Promise<messages.ConversationName> {
+  const at = await services.newConversation("ada@example.com");
+  const run = (sql: string): Promise<unknown> => services.deps.db.pool.query(sql);
+  await run("insert into users (issuer, subject) select 'seed', n::text from generate_series(1, 99) as n");
+  await run(`
+    insert into conversations (user_id, id, title, title_source, last_seq, message_count, version, created_at, updated_at)
+    select users.id, gen_random_uuid(), 'Seeded', 'user', 10, 10, 10, now() - interval '30 days', now() - n * interval '1 day'
+      from users, generate_series(1, 30) as n`);
+  await run(`
+    insert into messages (user_id, conversation_id, seq, id, role, content, created_at)
+    select user_id, id, n, gen_random_uuid(), 'user', repeat('words ', 30), created_at + n * interval '1 minute'
+      from conversations, generate_series(1, 10) as n where title = 'Seeded'`);
+  await run(`
+    insert into messages (user_id, conversation_id, seq, id, role, content, created_at)
+    select user_id, id, n, gen_random_uuid(), 'user', repeat('words ', 30), now() - interval '1 day' + n * interval '1 second'
+      from conversations, generate_series(1, 20000) as n where title <> 'Seeded'`);
+  await run("update conversations set last_seq = 20000, message_count = 20000, version = 20000 where title <> 'Seeded'");
+  await run(`
+    insert into deleted_messages (user_id, conversation_id, seq)
+    select user_id, id, n from conversations, generate_series(20001, 20003) as n where title = 'Seeded'`);
+  await run(`
+    insert into usage_daily (user_id, day, role, model, messages, tokens_used)
+    select id, current_date - n, 'user', '', 1, 1 from users, generate_series(1, 60) as n`);
+  await run("analyze");
+  return at;
+}
+
+/** Every statement that a piece of work sends. */
+function recorder(services: Services): { deps: Deps; statements: Map<string, Statement> } {
+  const statements = new Map<string, Statement>();
+  const recording = <Db extends Pick<Database, "query">>(db: Db): Db => ({
+    ...db,
+    query(statement: Statement) {
+      statements.set(statement.name, statement);
+      return db.query(statement);
+    },
+  });
+  const { db } = services.deps;
+  const recorded: Database = { ...recording(db), transaction: (work) => db.transaction((tx) => work(recording(tx))) };
+  return { deps: { ...services.deps, db: recorded, appender: createAppender(recorded, { batching: true }) }, statements };
+}
+
+test("no hot statement reads a table from end to end, planned with or without its values", async ({ services }) => {
+  const at = await seed(services);
+  const { deps, statements } = recorder(services);
+
+  const save = (id: string): Promise<messages.SavedMessages> =>
+    messages.saveMessages(deps, at, [{ role: "user", content: "x", id }]);
+  await save("one");
+  await Promise.all(Array.from({ length: 8 }, (_, i) => save(`together-${i}`)));
+  await save("one"); // a retry
+  await history.getRecentMessages(deps, at);
+  await history.getRecentMessages(deps, at, { from: new Date(Date.now() - 3_600_000), fields: ["id"] });
+  await history.getFullHistory(deps, at, { page: 200 });
+  await messages.deleteMessage(deps, at, "one");
+  await history.getFullHistory(deps, at, { page: 200, from: new Date(Date.now() - 80_000_000) });
+  await history.getMessagesAround(deps, at, { around: "together-3" });
+  await messages.editMessage(deps, at, "together-3", { content: "y", expectedVersion: null });
+  await conversations.getConversation(deps, at);
+  await conversations.updateConversation(deps, at, { title: "New" });
+  await conversations.listUserConversations(deps, at.userId);
+  const first = await conversations.listConversationsFrom(deps, at.userId, { limit: 5 });
+  await conversations.listConversationsFrom(deps, at.userId, { limit: 5, cursor: first.nextCursor ?? "" });
+  await conversations.listDeletedConversations(deps, at.userId);
+  for await (const piece of await exportConversation(deps, at, "json")) expect(piece).not.toBe("");
+  await getUsage(deps, at.userId, {});
+  await conversations.deleteConversation(deps, at, { permanent: true });
+
+  const client = await services.deps.db.pool.connect();
+  try {
+    const { rows } = await client.query<{ server_version_num: string }>("show server_version_num");
+    const canPlanWithoutValues = Number(rows[0]?.server_version_num) >= 160_000;
+    const plans: [string, string][] = [];
+    for (const { name, text, values } of statements.values()) {
+      if (name === "check_health") continue;
+      plans.push([name, await explain(client, `explain (costs off) ${text}`, [...values])]);
+      if (canPlanWithoutValues) plans.push([`${name}, generic`, await explain(client, `explain (generic_plan, costs off) ${text}`)]);
+    }
+    expect(plans.length).toBeGreaterThan(40);
+    const scanning = plans.filter(([, plan]) => /Seq Scan on (messages|conversations|deleted_messages|usage_daily)/.test(plan));
+    expect(scanning.map(([name, plan]) => `${name}\n${plan}`).join("\n\n")).toBe("");
+  } finally {
+    client.release();
+  }
+});
+
+async function explain(
+  client: { query(sql: string, values?: unknown[]): Promise<{ rows: Record<string, string>[] }> },
+  sql: string,
+  values?: unknown[],
+): Promise<string> {
+  const { rows } = await (values ? client.query(sql, values) : client.query(sql));
+  return rows.map((row) => row["QUERY PLAN"]).join("\n");
+}
+
+test("an append updates its conversation's row in place, without touching an index", async ({ services }) => {
+  const at = await services.newConversation("ada@example.com");
+  const hot = async (): Promise<number> => {
+    const { rows } = await services.deps.db.pool.query<{ share: number }>(
+      "select n_tup_hot_upd::float / n_tup_upd as share from pg_stat_user_tables where relname = 'conversations' and schemaname = current_schema() and n_tup_upd > 50",
+    );
+    return rows[0]?.share ?? 0;
+  };
+  for (let i = 0; i < 100; i += 1) await messages.saveMessages(services.deps, at, [{ role: "user", content: `m${i}` }]);
+  await expect.poll(hot, { timeout: 15_000 }).toBeGreaterThan(0.95);
+});
