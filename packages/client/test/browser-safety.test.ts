@@ -9,13 +9,17 @@ const SOURCES = readdirSync(join(PACKAGE, "src")).map((name) => ({
 }));
 
 test("the client imports nothing but its own files, so it runs where there is no Node", () => {
-  const imports = SOURCES.flatMap(({ text }) => [...text.matchAll(/(?:\bfrom |\bimport\(|^import )"([^"]+)"/gm)].map(([, from]) => from));
+  const imports = SOURCES.flatMap(({ text }) =>
+    [...text.matchAll(/(?:\bfrom |\bimport\(|^import )"([^"]+)"/gm)].map(([, from]) => from),
+  );
   expect(imports.length).toBeGreaterThan(10);
   expect(imports.filter((from) => !/^\.\/[a-z-]+\.ts$/.test(from ?? ""))).toEqual([]);
 });
 
 test("the client uses no global of Node's", () => {
-  const uses = SOURCES.filter(({ text }) => /\b(process|Buffer|require|global|__dirname|setImmediate)\b[.([]/.test(text));
+  const uses = SOURCES.filter(({ text }) =>
+    /\b(process|Buffer|require|global|__dirname|setImmediate)\b[.([]/.test(text),
+  );
   expect(uses.map(({ name }) => name)).toEqual([]);
 });
 

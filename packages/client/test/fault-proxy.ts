@@ -1,17 +1,24 @@
-import { createServer, type IncomingHttpHeaders, request as connect, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as connect,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
 /**
  * What happens to one request: `lose-answer` the service does it and answers, the caller sees the connection break;
  * `cut-answer` the caller gets half of the answer; `drop` the service never sees it; `hang` nobody ever answers;
- * or an answer of the proxy's own.
+ * `none` all goes well; or an answer of the proxy's own.
  */
 export type Fault =
   | "lose-answer"
   | "cut-answer"
   | "drop"
   | "hang"
+  | "none"
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string };
 
 export interface SeenRequest {
@@ -28,8 +35,6 @@ export interface FaultProxy {
   readonly faults: Fault[];
   /** every request, in order of arrival, with what the caller sent */
   readonly requests: readonly SeenRequest[];
-  /** Called when the service has done what was asked, before its answer goes on. */
-  onAnswered: (() => Promise<void>) | undefined;
   /** Resolves when this many requests have come. */
   arrived(count: number): Promise<void>;
   close(): Promise<void>;
@@ -40,7 +45,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const requests: SeenRequest[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
 
-  const server = createServer(async (incoming, response) => {
+  const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = "GET", url = "/", headers } = incoming;
     const body = await buffer(incoming);
     requests.push({ method, url, headers, body: body.toString() });
@@ -50,15 +55,16 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     if (fault === "drop") return void response.destroy();
     if (typeof fault === "object") return void response.writeHead(fault.status, fault.headers).end(fault.body);
     const answer = await forward(`${target}${url}`, { method, headers, body });
-    await proxy.onAnswered?.();
     deliver(answer, response, fault);
+  };
+  const server = createServer((incoming, response) => {
+    handle(incoming, response).catch((error: Error) => response.destroy(error));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const proxy: FaultProxy = {
+  return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults,
     requests,
-    onAnswered: undefined,
     arrived: (count) =>
       new Promise((resolve) => {
         if (requests.length >= count) resolve();
@@ -70,7 +76,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       await closed;
     },
   };
-  return proxy;
 }
 
 interface Answer {

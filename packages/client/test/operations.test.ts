@@ -3,9 +3,15 @@ import type { BackscrollClient } from "../src/index.ts";
 import { collect, said, test } from "./running-service.ts";
 import type { SeenRequest } from "./fault-proxy.ts";
 
-interface Operation {
+interface Described {
   readonly operationId: string;
   readonly parameters?: readonly { readonly name: string; readonly in: string }[];
+}
+
+interface Operation {
+  readonly method: string;
+  readonly path: string;
+  readonly operation: Described;
 }
 
 /** `listMessages` has a method for each way to read. */
@@ -15,23 +21,30 @@ const METHODS_OF: Record<string, readonly string[]> = {
   saveMessages: ["saveMessages", "saveMessage"],
 } satisfies Record<string, readonly (keyof BackscrollClient)[]>;
 
-async function describedOperations(origin: string): Promise<(Operation & { method: string; path: string })[]> {
+async function describedOperations(origin: string): Promise<readonly Operation[]> {
   const response = await fetch(`${origin}/api/openapi.json`);
-  const { paths } = (await response.json()) as { paths: Record<string, Record<string, Operation>> };
+  const { paths } = (await response.json()) as { paths: Record<string, Record<string, Described>> };
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ ...operation, method: method.toUpperCase(), path })),
+    Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
   );
 }
 
-test("every operation of the API has a method, and every method belongs to an operation", async ({ origin, client }) => {
+test("every operation of the API has a method, and every method belongs to an operation", async ({
+  origin,
+  client,
+}) => {
   const operations = await describedOperations(origin);
 
-  const expected = operations.flatMap(({ operationId }) => METHODS_OF[operationId] ?? [operationId]);
+  const expected = operations.flatMap(({ operation: { operationId } }) => METHODS_OF[operationId] ?? [operationId]);
 
   expect(Object.keys(client).toSorted()).toEqual(expected.toSorted());
 });
 
-test("every operation and every query parameter of the API is reached by a method", async ({ origin, proxy, client }) => {
+test("every operation and every query parameter of the API is reached by a method", async ({
+  origin,
+  proxy,
+  client,
+}) => {
   const { conversation_id: id } = await client.createConversation({ title: "all of it" });
   const [first, second] = await client.saveMessages(id, said(4));
   if (!first || !second) throw new Error("nothing was saved");
@@ -40,7 +53,13 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.getRecentMessages(id, { before: cursor ?? "" });
   await client.getMessagesAfter(id, cursor ?? "", between);
   await client.getMessagesAround(id, first.id, between);
-  await client.getFullHistory(id, { page: 1, page_size: 2, from: between.from, to: between.to, fields: between.fields });
+  await client.getFullHistory(id, {
+    page: 1,
+    page_size: 2,
+    from: between.from,
+    to: between.to,
+    fields: between.fields,
+  });
   await collect(client.iterateMessages(id));
   await client.saveMessage(id, { role: "system", content: "be brief" });
   await client.editMessage(id, first.id, { content: "m1, edited" });
@@ -66,7 +85,7 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.readyz();
 
   const operations = await describedOperations(origin);
-  const reached = operations.map(({ method, path, parameters = [] }) => {
+  const reached = operations.map(({ method, path, operation: { parameters = [] } }) => {
     const requests = proxy.requests.filter((request) => request.method === method && isAt(path, request));
     const sent = new Set(requests.flatMap(({ url }) => [...new URL(url, origin).searchParams.keys()]));
     const described = parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name);

@@ -1,0 +1,64 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { newSchema } from "./services.ts";
+import { temporaryDirectory } from "./service-process.ts";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const CONSUMER = `
+import { type Backscroll, BackscrollError, createBackscroll, type Message } from "backscroll";
+import { BackscrollApiError, createClient } from "backscroll-client";
+
+const backscroll: Backscroll = await createBackscroll({ logLevel: "silent" });
+const { conversations } = backscroll;
+const { id } = await conversations.createConversation("ada@example.com", { title: "Trip" });
+const saved: Message = await conversations.saveMessage("ada@example.com", id, { role: "user", content: "Hello" });
+const failure: unknown = await conversations.getConversation("bob@example.com", id).catch((error: unknown) => error);
+if (!(failure instanceof BackscrollError)) throw new Error("expected BackscrollError");
+const client = createClient({ baseUrl: "http://localhost", fetch: async (input, init) => backscroll.fetch(new Request(input, init)) });
+const absent: unknown = await client.getConversation("absent").catch((error: unknown) => error);
+if (!(absent instanceof BackscrollApiError)) throw new Error("expected BackscrollApiError");
+console.log(saved.seq, failure.code, absent.code);
+await backscroll.close();
+`;
+
+function run(command: string, args: readonly string[], cwd: string, env: Record<string, string> = {}): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", env: { ...process.env, ...env } });
+  expect(status, `${command} ${args.join(" ")}\n${stdout}${stderr}`).toBe(0);
+  return stdout;
+}
+
+test("the packed packages install, type-check and run as a consumer would use them", { timeout: 120_000 }, async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const consumer = temporaryDirectory();
+  const modules = join(consumer, "node_modules");
+  mkdirSync(modules);
+  run("npm", ["run", "build"], ROOT);
+  for (const name of ["client", "backscroll"]) {
+    run("publint", ["--strict", join(ROOT, "packages", name)], ROOT);
+    const [{ filename }] = JSON.parse(
+      run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", consumer], join(ROOT, "packages", name)),
+    ) as [{ filename: string }];
+    const target = join(modules, name === "client" ? "backscroll-client" : "backscroll");
+    mkdirSync(target);
+    run("tar", ["-xzf", join(consumer, filename), "-C", target, "--strip-components=1"], consumer);
+  }
+  // The dependencies as npm would lay them out, without fetching them again.
+  for (const name of readdirSync(join(ROOT, "node_modules"))) {
+    if (name.startsWith(".") || name.startsWith("backscroll")) continue;
+    symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  }
+  writeFileSync(join(consumer, "package.json"), JSON.stringify({ type: "module", private: true }));
+  writeFileSync(join(consumer, "main.ts"), CONSUMER);
+  const compilerOptions = { target: "es2024", module: "nodenext", strict: true, types: ["node"], outDir: "out" };
+  writeFileSync(join(consumer, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["main.ts"] }));
+
+  run("tsc", ["-p", consumer], consumer);
+  const stdout = run(process.execPath, ["out/main.js"], consumer, { DATABASE_URL: databaseUrl });
+  expect(stdout.trim()).toBe("1 conversation_not_found conversation_not_found");
+  const version = run(process.execPath, [join(modules, "backscroll", "dist", "cli", "main.js"), "--version"], dirname(modules));
+  expect(version).toMatch(/^\d+\.\d+\.\d+$/m);
+});
