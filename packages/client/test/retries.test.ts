@@ -1,5 +1,6 @@
+import { getEventListeners } from "node:events";
 import { expect } from "vitest";
-import { BackscrollApiError, BackscrollConnectionError } from "../src/index.ts";
+import { type BackscrollApiError, BackscrollConnectionError } from "../src/index.ts";
 import { retryDelayMs } from "../src/retry.ts";
 import { ADA, failureOf, test } from "./running-service.ts";
 
@@ -180,4 +181,16 @@ test("an abort ends a call at once while it waits for its headers", async ({ cli
 test("a call with an aborted signal sends nothing", async ({ proxy, client }) => {
   expect(await failureOf(client.getMe({ signal: AbortSignal.abort() }))).toMatchObject({ name: "AbortError" });
   expect(proxy.requests).toEqual([]);
+});
+
+test("a signal that outlives many calls is let go by each, whichever way it ends", async ({ proxy, client }) => {
+  const { signal } = new AbortController();
+  const { conversation_id: id } = await client.createConversation({}, { signal });
+  proxy.faults.push("drop");
+  await client.getMe({ signal });
+  await failureOf(client.getConversation("nowhere", { signal }));
+  await new Response(await client.exportConversation(id, {}, { signal })).text();
+  await (await client.exportConversation(id, {}, { signal })).cancel();
+
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
