@@ -27,7 +27,7 @@ export function startDeadline(outer: AbortSignal | undefined, timeoutMs: number)
     stopTimer,
     release() {
       stopTimer();
-      outer?.removeEventListener("abort", onAbort);
+      
     },
   };
 }

@@ -31,7 +31,7 @@ export function createSend(settings: SendSettings): Send {
       }
       const delayMs = retry < retries ? retryDelayMs(outcome, retry) : null;
       if (delayMs === null) throw error;
-      mayHaveRun = true;
+      mayHaveRun ||= outcome.mayHaveRun;
       await delay(delayMs, options.signal);
     }
   };
