@@ -23,6 +23,8 @@ export interface Parts {
   readonly responder?: Responder;
   /** where log lines go; by default standard error */
   readonly logger?: Logger;
+  /** true: use the embedded PostgreSQL of another Backscroll that runs on the folder; for a command beside a service */
+  readonly shareDatabase?: boolean;
 }
 
 /** Settings and parts; a setting that is absent comes from the environment. */
@@ -36,7 +38,7 @@ export interface Backscroll {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** for people: what it runs on */
   readonly description: { readonly database: string; readonly responder: string; readonly migrations: readonly string[] };
-  /** Says at `/readyz` that nothing new should come; everything still works. */
+  /** Says at `/readyz` that nothing new should come. What runs goes on, for `drainTimeoutMs` at most. */
   drain(): void;
   /** Finishes what runs, disconnects, and stops the embedded PostgreSQL. */
   close(): Promise<void>;
@@ -56,22 +58,19 @@ export interface BackscrollInternals extends Backscroll {
  * @throws {Error} when the database cannot be opened or migrated
  */
 export async function createBackscroll(options: BackscrollOptions = {}): Promise<Backscroll> {
-  const { authenticate, responder, logger, ...settings } = options;
-  return create(
-    { ...loadConfig(process.env), ...settings },
-    { ...(authenticate && { authenticate }), ...(responder && { responder }), ...(logger && { logger }) },
-  );
+  return create({ ...loadConfig(process.env), ...options }, options);
 }
 
 export async function create(
   config: Config,
-  { authenticate = authenticateLocally, responder, logger }: Parts = {},
+  { authenticate = authenticateLocally, responder, logger, shareDatabase = false }: Parts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
     config.databaseUrl === undefined
       ? await startEmbeddedPostgres({
           dataDir: config.dataDir,
+          share: shareDatabase,
           onLog: (line) => log.debug({ postgres: line }, "embedded PostgreSQL"),
         })
       : undefined;
@@ -90,6 +89,7 @@ export async function create(
   try {
     const migrations = await migrate(connectionString);
     const draining = new AbortController();
+    let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
     const deps: Deps = {
       db,
@@ -108,6 +108,10 @@ export async function create(
       draining: draining.signal,
       stopping: stopping.signal,
     };
+    const drain = (): void => {
+      draining.abort();
+      drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
+    };
     const upkeep = startUpkeep(deps);
     const app = createApp(deps, { authenticate, bodyBytesMax: config.bodyBytesMax });
     return {
@@ -120,13 +124,11 @@ export async function create(
         responder: deps.responder.description,
         migrations,
       },
-      drain: () => draining.abort(),
+      drain,
       async close() {
-        draining.abort();
-        const turns = Promise.allSettled(deps.runningTurns.values());
-        const timer = setTimeout(() => stopping.abort(), config.drainTimeoutMs);
-        await turns;
-        clearTimeout(timer);
+        drain();
+        await Promise.allSettled(deps.runningTurns.values());
+        clearTimeout(drainTimer);
         stopping.abort();
         await upkeep.stop();
         await closeDatabase();

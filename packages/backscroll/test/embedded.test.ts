@@ -41,6 +41,16 @@ test("a second Backscroll on the same folder is refused while the first lives", 
   expect(await ask(first, "select 1 as one")).toEqual([{ one: 1 }]);
 });
 
+test("a command beside a running service uses its server, and leaves it running", async () => {
+  const dataDir = temporaryDirectory();
+  const first = await start(dataDir);
+  await ask(first, "create table kept as select 1 as one");
+  const second = await startEmbeddedPostgres({ dataDir, share: true });
+  expect(await ask(second, "select one from kept")).toEqual([{ one: 1 }]);
+  await second.stop();
+  expect(await ask(first, "select one from kept")).toEqual([{ one: 1 }]);
+});
+
 test("a half-made cluster is made again", async () => {
   const dataDir = temporaryDirectory();
   mkdirSync(join(dataDir, "postgres.unfinished", "base"), { recursive: true });

@@ -27,7 +27,7 @@ export function startDeadline(outer: AbortSignal | undefined, timeoutMs: number)
     stopTimer,
     release() {
       stopTimer();
-      
+      outer?.removeEventListener("abort", onAbort);
     },
   };
 }
@@ -50,7 +50,6 @@ export function delay(ms: number, signal: AbortSignal | undefined): Promise<void
       reject(signal?.reason as Error);
     };
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
       resolve();
     }, ms);
     if (signal?.aborted) onAbort();

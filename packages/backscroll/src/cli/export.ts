@@ -13,7 +13,7 @@ export async function exportCommand(
   flags: Partial<Record<SettingName, string>>,
   { user, output }: { user?: string; output?: string },
 ): Promise<void> {
-  const backscroll = await create(loadConfig(process.env, flags));
+  const backscroll = await create(loadConfig(process.env, flags), { shareDatabase: true });
   const progress = createProgress(terminal, "Exporting");
   try {
     const userId = user === undefined ? null : await findUser(backscroll.deps, user);

@@ -14,7 +14,7 @@ export async function importCommand(
   { file, user }: { file: string; user?: string },
 ): Promise<void> {
   const totalBytes = file === "-" ? null : await fileBytes(file);
-  const backscroll = await create(loadConfig(process.env, flags));
+  const backscroll = await create(loadConfig(process.env, flags), { shareDatabase: true });
   const progress = createProgress(terminal, "Importing");
   try {
     const owner = user === undefined ? null : await resolveUser(backscroll.deps, user);

@@ -41,7 +41,7 @@ export async function serve(
     const { database, responder } = backscroll.description;
     const readyMs = Math.round(performance.now() - startedAt);
     if (terminal.json) terminal.data(`${JSON.stringify({ url: origin, version, database, responder, ready_ms: readyMs })}\n`);
-    const size = config.databaseUrl === undefined ? `, ${megabytes(config.dataDir)}` : "";
+    const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
     terminal.say(`${pc.bold("Backscroll")} ${version}`);
     terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
     terminal.say(`  Docs      ${pc.cyan(`${origin}/api/docs`)}`);

@@ -9,7 +9,6 @@ import { LOCAL_ISSUER, type UserName } from "../domain/user.ts";
 export type Authenticate = (request: Request) => UserName | null | Promise<UserName | null>;
 
 const LOCAL_USER: UserName = { issuer: LOCAL_ISSUER, subject: "you@localhost", email: "you@localhost" };
-const LOCAL_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
  * Without authentication everybody is `you@localhost`. The service then listens on loopback only, and answers
@@ -19,7 +18,7 @@ const LOCAL_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
  */
 export function authenticateLocally(request: Request): UserName {
   const { hostname } = new URL(request.url);
-  if (!LOCAL_NAMES.has(hostname)) {
+  if (!isLoopback(hostname.replaceAll(/[[\]]/g, ""))) {
     throw new BackscrollError("host_not_allowed", "without authentication the service answers to localhost only");
   }
   return LOCAL_USER;

@@ -37,6 +37,8 @@ export interface EmbeddedOptions {
   readonly dataDir: string;
   /** server settings beyond the defaults, e.g. `{ fsync: "off" }` for tests */
   readonly settings?: Readonly<Record<string, string>>;
+  /** true: when another Backscroll runs on the folder, use its server; stopping it is then its own business */
+  readonly share?: boolean;
   /** each line PostgreSQL writes to its log */
   readonly onLog?: (line: string) => void;
 }
@@ -64,7 +66,15 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const cluster = join(dataDir, "postgres");
   if (!existsSync(join(cluster, "PG_VERSION"))) initialise(native, cluster, account);
   const socketDirectory = makeSocketDirectory(dataDir, account);
-  const owner = await claimOwnership(join(socketDirectory, "owner"), dataDir);
+  const connection = (database: string): string =>
+    `postgresql://${USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`;
+  const owner = await claimOwnership(join(socketDirectory, "owner"));
+  if (!owner) {
+    if (!options.share) {
+      throw new Error(`another Backscroll is running on ${dataDir}. Stop it, or choose another folder with --data-dir`);
+    }
+    return { connectionString: connection(DATABASE), directory: cluster, socketDirectory, stop: async () => undefined };
+  }
 
   const log: string[] = [];
   let stopping = false;
@@ -86,8 +96,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       launchServer().catch((error: unknown) => options.onLog?.(`starting again failed: ${errorMessage(error)}`));
     });
   };
-  const connection = (database: string): string =>
-    `postgresql://${USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`;
   const stopAll = async (): Promise<void> => {
     stopping = true;
     await stop(server);
@@ -206,9 +214,9 @@ function makeSocketDirectory(dataDir: string, account: Account | undefined): str
 /**
  * One Backscroll a directory: the owner listens on a socket there for as long as it lives, however it ends.
  *
- * @throws {Error} when another one is alive
+ * @returns null when another one is alive
  */
-async function claimOwnership(path: string, dataDir: string): Promise<Server> {
+async function claimOwnership(path: string): Promise<Server | null> {
   if (existsSync(path)) {
     const alive = await new Promise<boolean>((answer) => {
       const probe = connect(path, () => {
@@ -217,9 +225,7 @@ async function claimOwnership(path: string, dataDir: string): Promise<Server> {
       });
       probe.on("error", () => answer(false));
     });
-    if (alive) {
-      throw new Error(`another Backscroll is running on ${dataDir}. Stop it, or choose another folder with --data-dir`);
-    }
+    if (alive) return null;
     rmSync(path, { force: true });
   }
   const server = createServer((socket) => socket.destroy());

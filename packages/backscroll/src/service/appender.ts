@@ -52,8 +52,9 @@ export function createAppender(db: Queryable, { batching }: { batching: boolean 
         );
       }
     } catch (error) {
-      // Unavailable: it may or may not have been committed, so nobody is tried again here.
-      if (error instanceof BackscrollError) for (const { reject } of batch) reject(error);
+      // Unavailable: it may or may not have been committed, so nobody is tried again here. Those who wait behind
+      // would find the same, one timeout after the other.
+      if (error instanceof BackscrollError) for (const { reject } of [...batch, ...queue.splice(0)]) reject(error);
       // One of them is refused by the database: it must not take the others with it.
       else await Promise.all(batch.map(alone));
     }

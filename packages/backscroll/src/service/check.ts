@@ -3,7 +3,7 @@ import { ID_PATTERN } from "../domain/ids.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { type NewMessage, ROLES } from "../domain/message.ts";
-import { jsonTextProblem, textProblem } from "../domain/text.ts";
+import { jsonProblem, textProblem } from "../domain/text.ts";
 import type { Identity } from "../domain/user.ts";
 
 /**
@@ -30,9 +30,9 @@ export class Problems {
 
   json(path: string, value: JsonValue | undefined, { bytesMax }: { bytesMax: number }): void {
     if (value === undefined || value === null) return;
-    const problem = jsonTextProblem(value);
+    const problem = jsonProblem(value);
     if (problem !== null) this.add(path, problem);
-    if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) this.add(path, `must be at most ${bytesMax} bytes of JSON`);
+    else if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) this.add(path, `must be at most ${bytesMax} bytes of JSON`);
   }
 
   wholeNumber(path: string, value: number | undefined, { min, max }: { min: number; max: number }): void {
