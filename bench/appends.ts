@@ -92,7 +92,7 @@ function httpAppend(http: HttpBench, name: string, ids: readonly string[]): Subj
   });
 }
 
-const IN_FLIGHT = [1, 2, 3, 4] as const;
+const IN_FLIGHT = [1, 2, 4] as const;
 
 /** How many batches of appends should be under way at once: the constant in `service/appender.ts`. */
 export async function measureBatchesInFlight({ database, backscroll, seeded, effort }: Bench): Promise<Section> {

@@ -34,6 +34,7 @@ export function openBackscroll(url: string): Promise<BackscrollInternals> {
   return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent" }));
 }
 
+/** Progress, for whoever waits. */
 export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${Math.round(performance.now() / 1000)} s  ${text}\n`);
 }

@@ -1,5 +1,5 @@
-import type { ConversationName } from "../packages/backscroll/src/service/messages.ts";
 import { encodeMessageCursor } from "../packages/backscroll/src/domain/cursor.ts";
+import type { Message } from "../packages/backscroll/src/domain/message.ts";
 import { getMessagesAround } from "../packages/backscroll/src/service/history.ts";
 import { type Bench, CONTENT, openBackscroll, say, USER } from "./bench-context.ts";
 import { runSql, withSettings } from "./database.ts";
@@ -18,10 +18,10 @@ const SIZE_NAMES: readonly SizeName[] = ["small", "middle", "large"];
 interface ReadCase {
   readonly name: string;
   readonly size: SizeName;
-  run(): Promise<unknown>;
+  readonly run: () => Promise<unknown>;
 }
 
-/** Every way of reading a conversation, in conversations of three sizes. Run first after a restart: `first` is cold. */
+/** Every way of reading and changing a conversation, in conversations of three sizes. Run first after a restart: `first` is cold. */
 export async function measureHistory(bench: Bench, size: Size): Promise<Section> {
   say("history: first reads, plans, then rounds");
   const cases = SIZE_NAMES.flatMap((name) => readCases(bench, name, size[name]));
@@ -49,7 +49,7 @@ export async function measureHistory(bench: Bench, size: Size): Promise<Section>
   ]);
   const deep = `page ${Math.min(2000, size.large / PAGE_SIZE)}`;
   return {
-    title: "Reading as a conversation grows",
+    title: "A conversation as it grows",
     text: table(["", ...SIZE_NAMES.map((name) => sizeText(size[name])), "largest : smallest", "first after restart", "plan at the largest"], rows),
     details: [...plans].map(([name, own]) => ({ title: `${name}, ${sizeText(size.large)}`, text: own.map(({ text }) => text).join("\n\n") })),
     targets: [
@@ -77,7 +77,7 @@ export function planCell(plans: readonly Plan[]): string {
   return plans.map(({ summary }) => summary).join("<br>");
 }
 
-function readCases({ backscroll, seeded, database }: Bench, size: SizeName, messages: number): readonly ReadCase[] {
+function readCases({ backscroll, seeded }: Bench, size: SizeName, messages: number): readonly ReadCase[] {
   const id = conversationOf(seeded, size);
   const { conversations, deps } = backscroll;
   const middleSeq = Math.floor(messages / 2);
@@ -85,7 +85,8 @@ function readCases({ backscroll, seeded, database }: Bench, size: SizeName, mess
   const windowEnd = new Date(middleTime.getTime() + Math.min(1000, messages / 4) * SECONDS_A_MESSAGE * 1000);
   const lastPage = Math.ceil(messages / PAGE_SIZE);
   const page = (number: number) => () => conversations.getFullHistory(USER, id, { page: number, pageSize: PAGE_SIZE });
-  let middleId: Promise<string> | undefined;
+  let found: Promise<Message> | undefined;
+  const middle = (): Promise<Message> => (found ??= messageBefore(backscroll, id, middleSeq));
   const pages = [1, 100, 2000].filter((number) => number <= lastPage);
   // A short run has no page 2000: its deepest stands for it.
   if (size === "large" && lastPage < 2000) pages.push(lastPage);
@@ -97,13 +98,12 @@ function readCases({ backscroll, seeded, database }: Bench, size: SizeName, mess
     ["after a cursor in the middle", () => conversations.getMessagesAfter(USER, id, { after: encodeMessageCursor(middleSeq) })],
     [
       "around a message in the middle",
-      async () => {
-        middleId ??= messageId(database.url, { userId: seeded.userId, conversationId: id, seq: middleSeq });
-        return getMessagesAround(deps, { userId: seeded.userId, conversationId: id }, { around: await middleId });
-      },
+      async () => getMessagesAround(deps, { userId: seeded.userId, conversationId: id }, { around: (await middle()).id }),
     ],
     ["recent 20 of a time window in the middle", () => conversations.getRecentMessages(USER, id, { from: middleTime, to: windowEnd })],
     ["page 1 of that window", () => conversations.getFullHistory(USER, id, { from: middleTime, to: windowEnd, page: 1, pageSize: PAGE_SIZE })],
+    ["edit of a message in the middle", async () => conversations.editMessage(USER, id, (await middle()).id, await middle())],
+    ["retry of a save in the middle", async () => conversations.saveMessage(USER, id, await middle())],
   ];
   return cases.map(([name, run]) => ({ name, size, run }));
 }
@@ -112,13 +112,10 @@ function conversationOf(seeded: Bench["seeded"], size: SizeName): string {
   return size === "small" ? (seeded.smallIds[0] ?? "") : size === "middle" ? seeded.middleId : seeded.largeId;
 }
 
-async function messageId(url: string, { userId, conversationId, seq }: ConversationName & { seq: number }): Promise<string> {
-  const [row] = await runSql(url, "select id from messages where user_id = $1 and conversation_id = $2 and seq = $3", [
-    userId,
-    conversationId,
-    seq,
-  ]);
-  return String(row?.["id"]);
+async function messageBefore({ conversations }: Bench["backscroll"], id: string, seq: number): Promise<Message> {
+  const { messages } = await conversations.getRecentMessages(USER, id, { before: encodeMessageCursor(seq), limit: 1 });
+  if (!messages[0]) throw new Error(`no message before ${seq}`);
+  return messages[0];
 }
 
 /** Appends to conversations of three sizes, one at a time; also without the disk, which would hide what grows. */
@@ -171,6 +168,7 @@ function appendCases({ seeded }: Bench, { conversations }: Pick<Bench["backscrol
 }
 
 const DELETED = 1000;
+const DELETE_MS_MAX = 20_000;
 
 /** Pages of the largest conversation once messages all over it are gone. */
 export async function measureDeletions(bench: Bench, size: Size): Promise<Section> {
@@ -185,16 +183,23 @@ export async function measureDeletions(bench: Bench, size: Size): Promise<Sectio
   );
   const startedAt = performance.now();
   const left = doomed.map((row) => String(row["id"])).values();
-  await Promise.all(
-    Array.from({ length: 4 }, async () => {
-      for (const id of left) await conversations.deleteMessage(USER, seeded.largeId, id);
-    }),
-  );
-  const deleteMs = (performance.now() - startedAt) / doomed.length;
+  let deleted = 0;
+  const deleteOne = async (): Promise<void> => {
+    const { value: id } = left.next();
+    if (id === undefined) return;
+    await conversations.deleteMessage(USER, seeded.largeId, id);
+    deleted += 1;
+  };
+  const deletion = await explain(database.url, deleteOne);
+  const deleteInTurn = async (): Promise<void> => {
+    while (deleted < doomed.length && performance.now() - startedAt < DELETE_MS_MAX) await deleteOne();
+  };
+  await Promise.all(Array.from({ length: 4 }, deleteInTurn));
+  const deleteMs = (performance.now() - startedAt) / deleted;
   await runSql(database.url, "analyze deleted_messages");
   const page = (id: string, number: number) => () => conversations.getFullHistory(USER, id, { page: number, pageSize: PAGE_SIZE });
   const deep = Math.min(2000, Math.floor(size.large / PAGE_SIZE) - 1 - Math.ceil(DELETED / PAGE_SIZE));
-  const last = Math.ceil((size.large - doomed.length) / PAGE_SIZE);
+  const last = Math.ceil((size.large - deleted) / PAGE_SIZE);
   const intact = `page 1 of ${sizeText(size.middle)}, none deleted`;
   const cases: readonly Timed[] = [
     { name: intact, run: page(seeded.middleId, 1) },
@@ -211,9 +216,9 @@ export async function measureDeletions(bench: Bench, size: Size): Promise<Sectio
     details.push({ title: `${name}, after deletions`, text: plans.map(({ text }) => text).join("\n\n") });
   }
   return {
-    title: `After deleting ${doomed.length} scattered messages of ${sizeText(size.large)}`,
-    text: `${table(["", "median", "of page 1", "of a conversation with none deleted", "plan"], rows)}\n\nA deletion took ${msText(deleteMs)}, four at a time.`,
+    title: `After deleting ${deleted} scattered messages of ${sizeText(size.large)}`,
+    text: `${table(["", "median", "of page 1", "of a conversation with none deleted", "plan"], rows)}\n\nA deletion took ${msText(deleteMs)}, four at a time: ${planCell(deletion)}`,
     details,
-    targets: [atMost(`page ${deep} of ${sizeText(size.large)} after ${doomed.length} deletions, of page 1 there`, 1.5, ratio(times, `page ${deep}`, "page 1"))],
+    targets: [atMost(`page ${deep} of ${sizeText(size.large)} after ${deleted} deletions, of page 1 there`, 1.5, ratio(times, `page ${deep}`, "page 1"))],
   };
 }

@@ -36,7 +36,7 @@ interface Prepared {
   readonly library: Subject;
   /** of each round, by `bare` and by `library` */
   readonly walBytes: Record<"bare" | "library", number[]>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** What an index costs every append: the same appends in schemas that differ only in it. */
@@ -99,7 +99,7 @@ async function prepare(bench: Bench, variant: Variant, size: Size): Promise<Prep
       walBytes.library,
       inProcess(variant.name, () => backscroll.conversations.saveMessage(USER, next(), { role: "user", content: CONTENT })),
     ),
-    async close() {
+    close: async () => {
       await pool.end();
       await backscroll.close();
     },

@@ -7,8 +7,8 @@ export interface Plan {
   /** what is read, through which index, how many rows, how many pages in all */
   readonly summary: string;
   readonly text: string;
-  /** a table of the history is read from end to end */
-  readonly scansTable: boolean;
+  /** it reads all of a table or of a conversation to find a few rows */
+  readonly readsTooMuch: boolean;
 }
 
 interface Captured {
@@ -28,7 +28,7 @@ export async function captureStatements(work: () => Promise<unknown>): Promise<r
   const { query } = prototype;
   prototype.query = function capture(this: unknown, ...sent: unknown[]) {
     const [first] = sent;
-    if (isCaptured(first)) captured.push(first);
+    if (isCaptured(first) && !UPKEEP.has(first.name)) captured.push(first);
     return query.apply(this, sent);
   };
   try {
@@ -39,12 +39,22 @@ export async function captureStatements(work: () => Promise<unknown>): Promise<r
   return [...Map.groupBy(captured, ({ name }) => name).values()].flatMap((same) => same[Math.floor((same.length - 1) / 2)] ?? []);
 }
 
+/** Runs every minute by itself, whoever is measured. */
+const UPKEEP = new Set(["list_erasing", "delete_expired_idempotency_keys"]);
+
 function isCaptured(sent: unknown): sent is Captured {
   return typeof sent === "object" && sent !== null && "name" in sent && typeof sent.name === "string" && "values" in sent;
 }
 
 /** Plans chosen before this many runs are made for the values at hand: a server's connections are long past them. */
 const CUSTOM_PLANS = 5;
+
+const explained: Plan[] = [];
+
+/** @returns the statements of this run that read too much, each once */
+export function wastefulStatements(): readonly string[] {
+  return [...new Set(explained.filter(({ readsTooMuch }) => readsTooMuch).map(({ statement }) => statement))];
+}
 
 /** The plans of what the work sends, as a connection that has run each often uses them. Changes nothing. */
 export async function explain(url: string, work: () => Promise<unknown>): Promise<readonly Plan[]> {
@@ -54,6 +64,7 @@ export async function explain(url: string, work: () => Promise<unknown>): Promis
   try {
     const plans: Plan[] = [];
     for (const statement of statements) plans.push(await explainOne(client, statement));
+    explained.push(...plans);
     return plans;
   } finally {
     await client.end();
@@ -78,7 +89,10 @@ async function explainOne(client: pg.Client, { name, text, values }: Captured): 
       statement: name,
       summary: `\`${name}\` (${kind}): ${summarise(lines)}`,
       text: `${name}, ${kind} plan\n${lines.map(shorten).join("\n")}`,
-      scansTable: lines.some((line) => /Seq Scan on (messages|conversations|deleted_messages)\b/.test(line) && !line.includes("never executed")),
+      readsTooMuch: scansOf(lines).some(
+        ({ kind, table, thrownAway }) =>
+          HISTORY.has(table) && (kind === "Seq Scan" || (table === "messages" && thrownAway > THROWN_AWAY_MAX)),
+      ),
     };
   } finally {
     await client.query("rollback");
@@ -86,15 +100,46 @@ async function explainOne(client: pg.Client, { name, text, values }: Captured): 
   }
 }
 
+const HISTORY = new Set(["messages", "conversations"]);
+/** More than a page of messages that nobody wanted: some index does not fit. */
+const THROWN_AWAY_MAX = 200;
 const SCAN = /((?:Index Only|Index|Bitmap Index|Seq|Tid) Scan)( Backward)?(?: using (\S+))? on (\S+).*?\(actual rows=([\d.]+) loops=(\d+)\)/;
 
-function summarise(lines: readonly string[]): string {
-  const reads = lines.flatMap((line) => {
+interface Scan {
+  readonly kind: string;
+  readonly index: string | undefined;
+  readonly table: string;
+  readonly isBackward: boolean;
+  readonly rows: number;
+  /** read, and then not wanted */
+  readonly thrownAway: number;
+}
+
+function scansOf(lines: readonly string[]): readonly Scan[] {
+  return lines.flatMap((line, at) => {
     const match = SCAN.exec(line);
     if (!match) return [];
     const [, kind = "", backward, index, table = "", rows = "", loops = ""] = match;
-    const what = kind === "Seq Scan" ? `SEQ SCAN of ${table}` : `${index ?? table}${backward ? " backward" : ""}`;
-    return [`${what} ${Math.round(Number(rows) * Number(loops))}`];
+    const rest = lines.slice(at + 1);
+    const nextNode = rest.findIndex((own) => own.includes("->"));
+    const filtered = /Rows Removed by Filter: (\d+)/.exec(rest.slice(0, nextNode < 0 ? undefined : nextNode).join("\n"));
+    return [
+      {
+        kind,
+        index,
+        table,
+        isBackward: backward !== undefined,
+        rows: Math.round(Number(rows) * Number(loops)),
+        thrownAway: Number(filtered?.[1] ?? 0) * Number(loops),
+      },
+    ];
+  });
+}
+
+function summarise(lines: readonly string[]): string {
+  const reads = scansOf(lines).map(({ kind, index, table, isBackward, rows, thrownAway }) => {
+    const what = kind === "Seq Scan" ? `SEQ SCAN of ${table}` : `${index ?? table}${isBackward ? " backward" : ""}`;
+    return `${what} ${rows}${thrownAway > 0 ? ` of ${rows + thrownAway}` : ""}`;
   });
   const sorts = lines.some((line) => /->\s+Sort\b|^\s*Sort\b|Incremental Sort/.test(line)) ? ["sort"] : [];
   return [...reads, ...sorts, `${pages(lines)} pages`].join(", ");

@@ -25,6 +25,11 @@ export function atMost(name: string, bound: number, reached: Spread): Target {
   return { name, wanted: `≤ ${bound}`, reached: ratioText(reached), met: reached.median <= bound };
 }
 
+/** Fails as soon as one is named. */
+export function none(name: string, found: readonly string[]): Target {
+  return { name, wanted: "none", reached: found.length === 0 ? "none" : found.map((each) => `\`${each}\``).join(", "), met: found.length === 0 };
+}
+
 /** The median, with the middle half of the rounds behind it. */
 export function ratioText({ median, low, high }: Spread): string {
   return `**${factor(median)}** (${factor(low)}–${factor(high)})`;
@@ -49,10 +54,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** @param withDetails with what lies behind folds: the file has it, the terminal does not */
 export function toMarkdown(
-  { conditions, sections }: { conditions: readonly string[]; sections: readonly Section[] },
+  { conditions, sections, targets: further }: { conditions: readonly string[]; sections: readonly Section[]; targets: readonly Target[] },
   { withDetails }: { withDetails: boolean },
 ): string {
-  const targets = sections.flatMap((section) => section.targets ?? []);
+  const targets = [...sections.flatMap((section) => section.targets ?? []), ...further];
   return [
     "# Measured",
     "Written by `npm run bench`; [README.md](README.md) says how to read it.",

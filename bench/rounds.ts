@@ -2,7 +2,7 @@
 export interface Subject {
   readonly name: string;
   /** @returns operations per second */
-  run(concurrency: number, ms: number): Promise<number>;
+  readonly run: (concurrency: number, ms: number) => Promise<number>;
 }
 
 export interface RoundsOptions {
@@ -62,7 +62,7 @@ export async function interleave(subjects: readonly Subject[], options: RoundsOp
 /** One operation whose time is measured by itself. */
 export interface Timed {
   readonly name: string;
-  run(): Promise<unknown>;
+  readonly run: () => Promise<unknown>;
 }
 
 /** Median times in milliseconds of each block of iterations; the same index is the same block. */

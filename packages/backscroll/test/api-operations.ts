@@ -33,7 +33,12 @@ export async function readApi(services: Services): Promise<{ document: OpenApiDo
   const document = json as OpenApiDocument;
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]): ApiOperation => {
-      const { operationId, parameters = [], requestBody, responses } = operation as never as {
+      const {
+        operationId,
+        parameters = [],
+        requestBody,
+        responses,
+      } = operation as never as {
         operationId: string;
         parameters?: ApiOperation["parameters"];
         requestBody?: { content: Record<string, { schema?: SchemaObject }> };
@@ -60,7 +65,8 @@ const BODIES: Record<string, object> = {
 /** @throws {Error} for an operation with a body that this file does not know */
 export function sampleBody(operation: ApiOperation): object | undefined {
   const body = BODIES[operation.id];
-  if (operation.body && body === undefined) throw new Error(`api-operations.ts does not say what ${operation.id} is sent`);
+  if (operation.body && body === undefined)
+    throw new Error(`api-operations.ts does not say what ${operation.id} is sent`);
   return body;
 }
 
@@ -75,7 +81,9 @@ export function fillPath(operation: ApiOperation, ids: Record<string, string>): 
 
 export function resolveSchema(document: OpenApiDocument, schema: SchemaObject): SchemaObject {
   if (schema.$ref === undefined) return schema;
-  const found = document.components?.schemas?.[schema.$ref.replace("#/components/schemas/", "")] as SchemaObject | undefined;
+  const found = document.components?.schemas?.[schema.$ref.replace("#/components/schemas/", "")] as
+    | SchemaObject
+    | undefined;
   if (!found) throw new Error(`${schema.$ref} is not in the document`);
   return resolveSchema(document, found);
 }

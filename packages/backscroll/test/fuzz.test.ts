@@ -40,13 +40,32 @@ const STRANGE_TEXTS = [
 ];
 const STRANGE_NUMBERS = [-1, 0, 0.5, 2 ** 31, 2 ** 53, -(2 ** 63), 1e21, 1e308, 5e-324];
 
-const text = fc.oneof(fc.constantFrom(...STRANGE_TEXTS), fc.string({ unit: "binary" }), fc.string({ unit: "grapheme" }), fc.string());
+const text = fc.oneof(
+  fc.constantFrom(...STRANGE_TEXTS),
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: "grapheme" }),
+  fc.string(),
+);
 const deep = fc.constantFrom(50, 500, 5_000, 20_000).map((depth) => `${'{"a":['.repeat(depth)}${"]}".repeat(depth)}`);
 /** JSON text; strings keep their lone surrogates and NUL as escapes */
 const jsonValue = fc.oneof(
   { weight: 4, arbitrary: text.map((value) => JSON.stringify(value)) },
   { weight: 3, arbitrary: fc.constantFrom(...STRANGE_NUMBERS).map(String) },
-  { weight: 2, arbitrary: fc.constantFrom("null", "true", "[]", "{}", "[[]]", "1e999", "-0", '"\\ud800"', '"\\u0000"', '{"\\u0000":1}') },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(
+      "null",
+      "true",
+      "[]",
+      "{}",
+      "[[]]",
+      "1e999",
+      "-0",
+      '"\\ud800"',
+      '"\\u0000"',
+      '{"\\u0000":1}',
+    ),
+  },
   { weight: 2, arbitrary: fc.json({ stringUnit: "binary" }) },
   { weight: 2, arbitrary: deep },
 );
@@ -107,13 +126,39 @@ function request(operation: ApiOperation, properties: readonly string[]): fc.Arb
   const query = fc.array(fc.oneof(...pairs), { maxLength: known.length > 0 ? 3 : 1 }).map((asked) => asked.join("&"));
   const headers = fc.oneof(
     { weight: 6, arbitrary: fc.constant({ "content-type": "application/json" }) },
-    { weight: 1, arbitrary: fc.constantFrom("text/plain", "application/json; charset=utf-8", "application/x-ndjson", "multipart/form-data", "x", "application/vnd.api+json").map((type) => ({ "content-type": type })) },
-    { weight: 1, arbitrary: fc.constantFrom("k", "é", "", " ", "x".repeat(256)).map((key) => ({ "content-type": "application/json", "idempotency-key": key })) },
-    { weight: 1, arbitrary: fc.constantFrom("0", "-1", "abc", "1e9", "99999999999999").map((length) => ({ "content-type": "application/json", "content-length": length })) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom(
+          "text/plain",
+          "application/json; charset=utf-8",
+          "application/x-ndjson",
+          "multipart/form-data",
+          "x",
+          "application/vnd.api+json",
+        )
+        .map((type) => ({ "content-type": type })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom("k", "é", "", " ", "x".repeat(256))
+        .map((key) => ({ "content-type": "application/json", "idempotency-key": key })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom("0", "-1", "abc", "1e9", "99999999999999")
+        .map((length) => ({ "content-type": "application/json", "content-length": length })),
+    },
     { weight: 1, arbitrary: fc.constant({}) },
   ) as fc.Arbitrary<Record<string, string>>;
   const bodies = operation.method === "GET" ? fc.constant(null) : body(operation, properties);
-  return fc.record({ path: fc.tuple(path, query).map(([filled, asked]) => (asked === "" ? filled : `${filled}?${asked}`)), headers, body: bodies });
+  return fc.record({
+    path: fc.tuple(path, query).map(([filled, asked]) => (asked === "" ? filled : `${filled}?${asked}`)),
+    headers,
+    body: bodies,
+  });
 }
 
 /** Mostly what its schema allows, at the edges. */
@@ -122,22 +167,43 @@ function queryValue({ type, format }: SchemaObject): fc.Arbitrary<string> {
     type === "integer"
       ? ["1", "2", "200", "1000000000", "0", "-1", "1e3", "1.5", "+1", "%201", "99999999999999999999"]
       : format === "date" || format === "date-time"
-        ? ["2026-01-01", "0000-01-01", "0001-01-01", "9999-12-31", "2026-02-30", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00%2B00:00"]
+        ? [
+            "2026-01-01",
+            "0000-01-01",
+            "0001-01-01",
+            "9999-12-31",
+            "2026-02-30",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-23:59",
+            "2026-01-01T00:00:00%2B00:00",
+          ]
         : ["true", "fuzzed-1", "id,seq", "parts", "markdown", "%zz", "%25", "%5C", "__proto__"];
-  return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...edges) }, { weight: 1, arbitrary: text.map(encodePathSegment) });
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...edges) },
+    { weight: 1, arbitrary: text.map(encodePathSegment) },
+  );
 }
 
 /** Mostly a good body with one thing wrong: what is wrong all over never comes past the parser. */
 function body(operation: ApiOperation, properties: readonly string[]): fc.Arbitrary<Fuzzed["body"]> {
   const sample = sampleBody(operation) ?? {};
   const good = JSON.stringify(sample);
-  const oneChanged = fc.tuple(fc.constantFrom(...properties, "unknown", "__proto__", "constructor"), jsonValue).map(([name, value]) => {
-    const kept = Object.entries(sample).filter(([key]) => key !== name).map(([key, own]) => `${JSON.stringify(key)}:${JSON.stringify(own)}`);
-    return `{${[...kept, `${JSON.stringify(name)}:${value}`].join(",")}}`;
-  });
+  const oneChanged = fc
+    .tuple(fc.constantFrom(...properties, "unknown", "__proto__", "constructor"), jsonValue)
+    .map(([name, value]) => {
+      const kept = Object.entries(sample)
+        .filter(([key]) => key !== name)
+        .map(([key, own]) => `${JSON.stringify(key)}:${JSON.stringify(own)}`);
+      return `{${[...kept, `${JSON.stringify(name)}:${value}`].join(",")}}`;
+    });
   const manyMessages = fc.array(oneChanged, { maxLength: 3 }).map((items) => `{"messages":[${items.join(",")}]}`);
   const cut = fc.nat({ max: good.length }).map((length) => good.slice(0, length));
-  const bytes = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 4 }).map((some) => Buffer.concat([Buffer.from(good.slice(0, -2)), some, Buffer.from(good.slice(-2))])));
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc
+      .uint8Array({ maxLength: 4 })
+      .map((some) => Buffer.concat([Buffer.from(good.slice(0, -2)), some, Buffer.from(good.slice(-2))])),
+  );
   return fc.oneof(
     { weight: 8, arbitrary: oneChanged },
     { weight: operation.id === "saveMessages" ? 4 : 0, arbitrary: manyMessages },
@@ -151,21 +217,56 @@ function body(operation: ApiOperation, properties: readonly string[]): fc.Arbitr
 }
 
 function exportWithOneChange(): fc.Arbitrary<string> {
-  const conversation = { conversation_id: "imported", title: "t", metadata: {}, pinned: false, archived: false, created_at: "2026-01-01T00:00:00.000Z" };
-  const message = { id: "m1", role: "user", content: "x", status: "complete", model: null, tokens_used: 1, latency_ms: null, metadata: null, parts: [{ type: "x" }], version: 1, created_at: "2026-01-01T00:00:00.000Z", edited_at: null };
+  const conversation = {
+    conversation_id: "imported",
+    title: "t",
+    metadata: {},
+    pinned: false,
+    archived: false,
+    created_at: "2026-01-01T00:00:00.000Z",
+  };
+  const message = {
+    id: "m1",
+    role: "user",
+    content: "x",
+    status: "complete",
+    model: null,
+    tokens_used: 1,
+    latency_ms: null,
+    metadata: null,
+    parts: [{ type: "x" }],
+    version: 1,
+    created_at: "2026-01-01T00:00:00.000Z",
+    edited_at: null,
+  };
   const changed = (item: object): fc.Arbitrary<string> =>
     fc.tuple(fc.constantFrom(...Object.keys(item)), jsonValue).map(([name, value]) => {
-      const own = Object.entries(item).map(([key, kept]) => `${JSON.stringify(key)}:${key === name ? value : JSON.stringify(kept)}`);
+      const own = Object.entries(item).map(
+        ([key, kept]) => `${JSON.stringify(key)}:${key === name ? value : JSON.stringify(kept)}`,
+      );
       return `{${own.join(",")}}`;
     });
   return fc
-    .tuple(fc.oneof(fc.constant(JSON.stringify(conversation)), changed(conversation)), changed(message), fc.nat(100_000))
-    .map(([head, item, n]) => `{"backscroll_export":1,"conversations":[{"conversation":${head.replace('"imported"', `"imported-${n}"`)},"messages":[${item}]}]}`);
+    .tuple(
+      fc.oneof(fc.constant(JSON.stringify(conversation)), changed(conversation)),
+      changed(message),
+      fc.nat(100_000),
+    )
+    .map(
+      ([head, item, n]) =>
+        `{"backscroll_export":1,"conversations":[{"conversation":${head.replace('"imported"', `"imported-${n}"`)},"messages":[${item}]}]}`,
+    );
 }
 
 function propertyNames(document: Awaited<ReturnType<typeof readApi>>["document"], operation: ApiOperation): string[] {
-  const schemas = JSON.stringify(operation.body ?? {}) + [...JSON.stringify(operation.body ?? {}).matchAll(/schemas\/(\w+)/g)].map(([, name]) => JSON.stringify(document.components?.schemas?.[name ?? ""])).join("");
-  return [...new Set([...schemas.matchAll(/"(\w+)":\{/g)].map(([, name]) => name ?? ""))].filter((name) => !/^(properties|items|additionalProperties)$/.test(name));
+  const schemas =
+    JSON.stringify(operation.body ?? {}) +
+    [...JSON.stringify(operation.body ?? {}).matchAll(/schemas\/(\w+)/g)]
+      .map(([, name]) => JSON.stringify(document.components?.schemas?.[name ?? ""]))
+      .join("");
+  return [...new Set([...schemas.matchAll(/"(\w+)":\{/g)].map(([, name]) => name ?? ""))].filter(
+    (name) => !/^(properties|items|additionalProperties)$/.test(name),
+  );
 }
 
 function encodePathSegment(value: string): string {
@@ -178,5 +279,7 @@ async function ensureConversation(services: Services): Promise<void> {
   if ((await services.call(user, "GET", "/api/conversations/fuzzed")).status === 200) return;
   if ((await services.call(user, "POST", "/api/conversations/fuzzed/restore")).status === 200) return;
   await services.call(user, "POST", "/api/conversations", { id: "fuzzed" });
-  await services.call(user, "POST", "/api/conversations/fuzzed/messages", { messages: [1, 2, 3].map((n) => ({ id: `fuzzed-${n}`, role: "user", content: `${n}` })) });
+  await services.call(user, "POST", "/api/conversations/fuzzed/messages", {
+    messages: [1, 2, 3].map((n) => ({ id: `fuzzed-${n}`, role: "user", content: `${n}` })),
+  });
 }

@@ -31,11 +31,19 @@ export class HistoryModel {
     const added = gaps.map((gap): ModelMessage => {
       this.#minted += 1;
       this.#time += gap;
-      return { id: `m${this.#minted}`, seq: this.#minted, content: `text ${this.#minted}`, created_at: new Date(this.#time).toISOString() };
+      return {
+        id: `m${this.#minted}`,
+        seq: this.#minted,
+        content: `text ${this.#minted}`,
+        created_at: new Date(this.#time).toISOString(),
+      };
     });
     const conversation = { conversation_id: this.#id, title: "t", created_at: "2025-01-01T00:00:00Z" };
     const messages = added.map(({ seq: _, ...message }) => ({ ...message, role: "user" }));
-    const { json } = await this.#services.call(this.#user, "POST", "/api/import", { backscroll_export: 1, conversations: [{ conversation, messages }] });
+    const { json } = await this.#services.call(this.#user, "POST", "/api/import", {
+      backscroll_export: 1,
+      conversations: [{ conversation, messages }],
+    });
     expect(json.messages).toEqual({ saved: added.length, skipped: 0 });
     this.messages.push(...added);
   }
@@ -44,7 +52,9 @@ export class HistoryModel {
     const message = this.messages[nth % this.messages.length];
     if (!message) return;
     message.content = `${message.content}, edited`;
-    const { status } = await this.#services.call(this.#user, "PATCH", `${this.path}/${message.id}`, { content: message.content });
+    const { status } = await this.#services.call(this.#user, "PATCH", `${this.path}/${message.id}`, {
+      content: message.content,
+    });
     expect(status).toBe(200);
     await this.#keepTime();
   }
@@ -66,7 +76,8 @@ export class HistoryModel {
     const { status, json, text } = await this.#services.call(this.#user, "GET", `${this.path}?${query}`);
     expect(status, `${query} ${text.slice(0, 200)}`).toBe(200);
     const known = new Map(this.messages.map((message) => [message.id, message]));
-    for (const message of json.messages) expect(message).toMatchObject(known.get(message.id) ?? { id: "one that is there" });
+    for (const message of json.messages)
+      expect(message).toMatchObject(known.get(message.id) ?? { id: "one that is there" });
     return { ...json, ids: json.messages.map(({ id }: ModelMessage) => id) };
   }
 }
@@ -85,7 +96,10 @@ export interface Window {
   readonly next_cursor: string | null;
   readonly has_previous: boolean;
   readonly previous_cursor: string | null;
-  readonly pagination: Record<"total" | "page" | "page_size" | "total_pages", number> & { has_next: boolean; has_prev: boolean };
+  readonly pagination: Record<"total" | "page" | "page_size" | "total_pages", number> & {
+    has_next: boolean;
+    has_prev: boolean;
+  };
 }
 
 export type Change = { readonly add: number[] } | { readonly edit: number } | { readonly delete: number };
@@ -93,7 +107,10 @@ export type Change = { readonly add: number[] } | { readonly edit: number } | { 
 /** Saves in batches, equal times among them, edits and deletions. */
 export const changes: fc.Arbitrary<Change[]> = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.array(fc.constantFrom(0, 0, 1, 1_000), { minLength: 1, maxLength: 8 }).map((add) => ({ add })) },
+    {
+      weight: 3,
+      arbitrary: fc.array(fc.constantFrom(0, 0, 1, 1_000), { minLength: 1, maxLength: 8 }).map((add) => ({ add })),
+    },
     { weight: 1, arbitrary: fc.nat(50).map((edit) => ({ edit })) },
     { weight: 3, arbitrary: fc.nat(50).map((nth) => ({ delete: nth })) },
   ),

@@ -10,7 +10,15 @@ type Call = readonly [path: string, body: object];
 /** The POSTs that make something. */
 const CALLS: Record<string, Call> = {
   create: ["/api/conversations", { title: "Plans" }],
-  save: ["/api/conversations/c/messages", { messages: [{ role: "user", content: "one" }, { role: "user", content: "two" }] }],
+  save: [
+    "/api/conversations/c/messages",
+    {
+      messages: [
+        { role: "user", content: "one" },
+        { role: "user", content: "two" },
+      ],
+    },
+  ],
   turn: ["/api/conversations/messages", { message: "Hello" }],
   chat: ["/api/chat", { message: "Hello", conversation_id: "c" }],
 };
@@ -54,7 +62,12 @@ for (const [name, call] of Object.entries(CALLS)) {
     expect(answers.filter(({ headers }) => headers.get("idempotency-replayed") === "true")).toHaveLength(19);
     const { conversations, messages } = await rows(services);
     expect({ conversations: conversations - before.conversations, messages: messages - before.messages }).toEqual(
-      { create: { conversations: 1, messages: 0 }, save: { conversations: 0, messages: 2 }, turn: { conversations: 1, messages: 2 }, chat: { conversations: 0, messages: 2 } }[name],
+      {
+        create: { conversations: 1, messages: 0 },
+        save: { conversations: 0, messages: 2 },
+        turn: { conversations: 1, messages: 2 },
+        chat: { conversations: 0, messages: 2 },
+      }[name],
     );
   });
 
@@ -107,7 +120,10 @@ test("a key that has expired starts anew, with the same body or another", async 
 });
 
 test("a refusal is kept like any answer, a malformed body too", async ({ services }) => {
-  for (const [path, body] of [["/api/conversations/nowhere/messages", { role: "user", content: "x" }], ["/api/conversations", { titel: 1 }]] as Call[]) {
+  for (const [path, body] of [
+    ["/api/conversations/nowhere/messages", { role: "user", content: "x" }],
+    ["/api/conversations", { titel: 1 }],
+  ] as Call[]) {
     const key = path.replaceAll("/", "-");
     const first = await post(services, [path, body], key);
     expectProblem(first);
@@ -143,7 +159,10 @@ test("a failure of the responder is not kept: the retry asks again, and the mess
     if (asked === 1) throw new Error("the provider is down");
     yield { type: "text", text: "Better now" };
   });
-  for (const turn of [["/api/conversations/messages", { message: "Hello" }], ["/api/chat", { message: "Hello" }]] as Call[]) {
+  for (const turn of [
+    ["/api/conversations/messages", { message: "Hello" }],
+    ["/api/chat", { message: "Hello" }],
+  ] as Call[]) {
     asked = 0;
     const before = await rows(services);
     const key = turn[0].replaceAll("/", "-");
@@ -154,24 +173,38 @@ test("a failure of the responder is not kept: the retry asks again, and the mess
     expect((await post(services, turn, key)).text).toBe(retried.text);
     expect(asked).toBe(2);
     const after = await rows(services);
-    expect({ conversations: after.conversations - before.conversations, messages: after.messages - before.messages }).toEqual({ conversations: 1, messages: 2 });
+    expect({
+      conversations: after.conversations - before.conversations,
+      messages: after.messages - before.messages,
+    }).toEqual({ conversations: 1, messages: 2 });
   }
   await end();
 });
 
 test("a message_id does for a turn what a key does, and names its conversation", async ({ services }) => {
   const turn = { message: "Hello", message_id: "first" };
-  const answers = await Promise.all(Array.from({ length: 10 }, () => services.call(ADA, "POST", "/api/conversations/messages", turn)));
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => services.call(ADA, "POST", "/api/conversations/messages", turn)),
+  );
   expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
   expect(await rows(services)).toEqual({ conversations: 1, messages: 2 });
-  expectProblem(await services.call(ADA, "POST", "/api/conversations/messages", { ...turn, message: "Other" }), "message_id_conflict");
+  expectProblem(
+    await services.call(ADA, "POST", "/api/conversations/messages", { ...turn, message: "Other" }),
+    "message_id_conflict",
+  );
   expect(await rows(services)).toEqual({ conversations: 1, messages: 2 });
 });
 
 test("a key on anything but a POST is ignored", async ({ services }) => {
   await services.call(ADA, "POST", "/api/conversations", { id: "c" });
   for (const pinned of [true, false]) {
-    const { json, headers } = await services.call(ADA, "PATCH", "/api/conversations/c", { pinned }, { "idempotency-key": "key" });
+    const { json, headers } = await services.call(
+      ADA,
+      "PATCH",
+      "/api/conversations/c",
+      { pinned },
+      { "idempotency-key": "key" },
+    );
     expect(json.pinned).toBe(pinned);
     expect(headers.get("idempotency-replayed")).toBeNull();
   }

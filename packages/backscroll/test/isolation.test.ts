@@ -1,6 +1,13 @@
 import { expect } from "vitest";
 import { ID_PATTERN } from "../src/domain/ids.ts";
-import { type ApiOperation, fillPath, readApi, resolveSchema, sampleBody, type SchemaObject } from "./api-operations.ts";
+import {
+  type ApiOperation,
+  fillPath,
+  readApi,
+  resolveSchema,
+  sampleBody,
+  type SchemaObject,
+} from "./api-operations.ts";
 import { expectProblem } from "./problem.ts";
 import { type Answer, type Services, test } from "./services.ts";
 
@@ -34,7 +41,9 @@ type Ids = Record<"conversation" | "message", string>;
 
 test("every id in the API is one of those that the sweep knows", async ({ services }) => {
   const { document, operations } = await readApi(services);
-  const names = operations.flatMap((operation) => idPlaces(document, operation).map(({ in: at, name }) => `${at} ${name}`));
+  const names = operations.flatMap((operation) =>
+    idPlaces(document, operation).map(({ in: at, name }) => `${at} ${name}`),
+  );
   expect(new Set(names)).toEqual(new Set(Object.keys(ID_KINDS)));
 });
 
@@ -52,8 +61,14 @@ test("somebody else's ids answer exactly as ids that do not exist, on every rout
     swept += 1;
     const requests: [Ids, Ids][] = [[theirs, nothing]];
     if (places.some(({ kind }) => kind === "message")) {
-      requests.push([{ ...own, message: theirs.message }, { ...own, message: nothing.message }]);
-      requests.push([{ ...theirs, message: own.message }, { ...nothing, message: own.message }]);
+      requests.push([
+        { ...own, message: theirs.message },
+        { ...own, message: nothing.message },
+      ]);
+      requests.push([
+        { ...theirs, message: own.message },
+        { ...nothing, message: own.message },
+      ]);
     }
     for (const [real, unreal] of requests) {
       const given = await request(services, BOB, operation, places, real);
@@ -80,7 +95,9 @@ test("another conversation of one's own does not open a message", async ({ servi
   }
 });
 
-test("a conversation in the trash answers as one that does not exist, on every route but its restoration", async ({ services }) => {
+test("a conversation in the trash answers as one that does not exist, on every route but its restoration", async ({
+  services,
+}) => {
   const { document, operations } = await readApi(services);
   const trashed = await conversationOf(services, ADA, "trashed");
   expect((await services.call(ADA, "DELETE", `/api/conversations/${trashed.conversation}`)).status).toBe(200);
@@ -107,7 +124,10 @@ test("two people may give the same ids to their own things", async ({ services }
     const list = await services.call(user, "GET", "/api/conversations");
     expect(list.json.pagination.total).toBe(2);
     const { json } = await services.call(user, "GET", "/api/conversations/same/messages");
-    expect(json.messages.map(({ content }: { content: string }) => content)).toEqual([`second of ${user}`, `first of ${user}`]);
+    expect(json.messages.map(({ content }: { content: string }) => content)).toEqual([
+      `second of ${user}`,
+      `first of ${user}`,
+    ]);
   }
 });
 
@@ -116,9 +136,15 @@ test("lists, the trash and the usage show nothing of anybody else", async ({ ser
   await conversationOf(services, ADA, "trashed");
   await services.call(ADA, "DELETE", "/api/conversations/trashed");
 
-  expect((await services.call(BOB, "GET", "/api/conversations")).json).toMatchObject({ conversations: [], pagination: { total: 0 } });
+  expect((await services.call(BOB, "GET", "/api/conversations")).json).toMatchObject({
+    conversations: [],
+    pagination: { total: 0 },
+  });
   expect((await services.call(BOB, "GET", "/api/conversations?q=kept&limit=10")).json.conversations).toEqual([]);
-  expect((await services.call(BOB, "GET", "/api/trash")).json).toMatchObject({ conversations: [], pagination: { total: 0 } });
+  expect((await services.call(BOB, "GET", "/api/trash")).json).toMatchObject({
+    conversations: [],
+    pagination: { total: 0 },
+  });
   expect((await services.call(BOB, "GET", "/api/usage")).json.days).toEqual([]);
 });
 
@@ -133,7 +159,11 @@ test("a cursor of somebody else's list opens nothing of theirs", async ({ servic
 /** Two messages, the second of which is `message`. */
 async function conversationOf(services: Services, user: string, id: string): Promise<Ids> {
   await services.call(user, "POST", "/api/conversations", { id, title: `kept of ${user}` });
-  const messages = ["first", "second"].map((which) => ({ id: `${id}-${which}-${user.slice(0, 3)}`, role: "user", content: `${which} of ${user}` }));
+  const messages = ["first", "second"].map((which) => ({
+    id: `${id}-${which}-${user.slice(0, 3)}`,
+    role: "user",
+    content: `${which} of ${user}`,
+  }));
   const saved = await services.call(user, "POST", `/api/conversations/${id}/messages`, { messages });
   expect(saved.status).toBe(201);
   return { conversation: id, message: messages[1]?.id ?? "" };
@@ -156,7 +186,8 @@ function idPlaces(document: Parameters<typeof resolveSchema>[0], operation: ApiO
   if (operation.body) look(operation.body);
   return found.map((place) => {
     const kind = ID_KINDS[`${place.in} ${place.name}`];
-    if (kind === undefined) throw new Error(`isolation.test.ts does not know what "${place.in} ${place.name}" of ${operation.id} names`);
+    if (kind === undefined)
+      throw new Error(`isolation.test.ts does not know what "${place.in} ${place.name}" of ${operation.id} names`);
     return { ...place, kind };
   });
 }
@@ -173,7 +204,9 @@ async function request(
   ids: Ids,
 ): Promise<Answer> {
   const valuesIn = (at: string): Record<string, string> =>
-    Object.fromEntries(places.filter((place) => place.in === at).map(({ name, kind }) => [name, ids[kind as keyof Ids]]));
+    Object.fromEntries(
+      places.filter((place) => place.in === at).map(({ name, kind }) => [name, ids[kind as keyof Ids]]),
+    );
   const query = new URLSearchParams(valuesIn("query")).toString();
   const sample = sampleBody(operation);
   const body = sample && { ...sample, ...valuesIn("body") };

@@ -19,7 +19,8 @@ export function expectProblem(answer: Answer, code?: ErrorCode): void {
   expect(STATUS[problem["code"] as ErrorCode]).toBe(answer.status);
   if (errors !== undefined) {
     expect((errors as unknown[]).length).toBeGreaterThan(0);
-    for (const error of errors as unknown[]) expect(error).toEqual({ path: expect.any(String), message: expect.any(String) });
+    for (const error of errors as unknown[])
+      expect(error).toEqual({ path: expect.any(String), message: expect.any(String) });
   }
   if (code !== undefined) expect(problem["code"], answer.text.slice(0, 500)).toBe(code);
 }

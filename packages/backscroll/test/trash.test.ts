@@ -52,7 +52,9 @@ test("what is deleted leaves the list and comes into the trash; restored it is a
   expect((await services.call(ADA, "GET", "/api/conversations/c/messages")).text).toBe(messages.text);
 });
 
-test("what is not in the trash cannot be restored, and what is there cannot be deleted into it again", async ({ services }) => {
+test("what is not in the trash cannot be restored, and what is there cannot be deleted into it again", async ({
+  services,
+}) => {
   await create(services, "c");
   expectProblem(await services.call(ADA, "POST", "/api/conversations/c/restore"), "conversation_not_found");
   await remove(services, "c");
@@ -64,7 +66,10 @@ test("what is not in the trash cannot be restored, and what is there cannot be d
 test("an id in the trash is taken, an id that is erased is free", async ({ services }) => {
   await create(services, "c");
   await remove(services, "c");
-  expectProblem(await services.call(ADA, "POST", "/api/conversations", { id: "c", title: "c" }), "conversation_id_conflict");
+  expectProblem(
+    await services.call(ADA, "POST", "/api/conversations", { id: "c", title: "c" }),
+    "conversation_id_conflict",
+  );
   await remove(services, "c", "?permanent=true");
   expect((await services.call(ADA, "POST", "/api/conversations", { id: "c", title: "another" })).status).toBe(201);
   expect((await services.call(ADA, "GET", "/api/conversations/c/messages")).json.messages).toEqual([]);
@@ -74,11 +79,17 @@ test("the trash is by last deleted, in pages", async ({ services }) => {
   for (let i = 0; i < 5; i += 1) {
     await create(services, `c${i}`);
     await remove(services, `c${i}`);
-    await services.deps.db.pool.query("update conversations set deleted_at = now() - $2::int * interval '1 hour' where client_id = $1", [`c${i}`, 10 - i]);
+    await services.deps.db.pool.query(
+      "update conversations set deleted_at = now() - $2::int * interval '1 hour' where client_id = $1",
+      [`c${i}`, 10 - i],
+    );
   }
   expect(await idsOf(services, "/api/trash")).toEqual(["c4", "c3", "c2", "c1", "c0"]);
   const { json } = await services.call(ADA, "GET", "/api/trash?page=2&page_size=2");
-  expect(json.conversations.map(({ conversation_id }: { conversation_id: string }) => conversation_id)).toEqual(["c2", "c1"]);
+  expect(json.conversations.map(({ conversation_id }: { conversation_id: string }) => conversation_id)).toEqual([
+    "c2",
+    "c1",
+  ]);
   expect(json.pagination).toEqual({ total: 5, page: 2, page_size: 2, total_pages: 3, has_next: true, has_prev: true });
 });
 
@@ -87,7 +98,10 @@ test("after 30 days the trash does not show a conversation and does not give it 
   await create(services, "old");
   for (const id of ["young", "old"]) await remove(services, id);
   const setAge = (id: string, interval: string): Promise<unknown> =>
-    services.deps.db.pool.query("update conversations set deleted_at = now() - $2::interval where client_id = $1", [id, interval]);
+    services.deps.db.pool.query("update conversations set deleted_at = now() - $2::interval where client_id = $1", [
+      id,
+      interval,
+    ]);
   await setAge("young", "29 days 23:59:00");
   await setAge("old", "30 days 00:00:01");
   expect(await idsOf(services, "/api/trash")).toEqual(["young"]);
@@ -126,8 +140,14 @@ test("12,000 messages are erased to the last row, and nobody else's are touched"
 
 test("saves and an erasure at the same time leave no row behind", async ({ services }) => {
   await create(services, "c");
-  const saves = Array.from({ length: 40 }, (_, i) => services.call(ADA, "POST", "/api/conversations/c/messages", { id: `s${i}`, role: "user", content: "x" }));
-  const answers = await Promise.all([...saves.slice(0, 20), services.call(ADA, "DELETE", "/api/conversations/c?permanent=true"), ...saves.slice(20)]);
+  const saves = Array.from({ length: 40 }, (_, i) =>
+    services.call(ADA, "POST", "/api/conversations/c/messages", { id: `s${i}`, role: "user", content: "x" }),
+  );
+  const answers = await Promise.all([
+    ...saves.slice(0, 20),
+    services.call(ADA, "DELETE", "/api/conversations/c?permanent=true"),
+    ...saves.slice(20),
+  ]);
   for (const { status } of answers) expect([200, 201, 404]).toContain(status);
   expect(await rows(services)).toEqual({ conversations: 0, messages: 0, deleted_messages: 0 });
 });
@@ -143,13 +163,17 @@ test("a start finishes the erasures that a server which died left half done", as
   await first.deps.db.pool.query(
     "update conversations set erasing = true, deleted_at = now() where client_id <> 'kept'",
   );
-  await first.deps.db.pool.query("delete from messages where seq < 30 and conversation_id in (select id from conversations where erasing)");
+  await first.deps.db.pool.query(
+    "delete from messages where seq < 30 and conversation_id in (select id from conversations where erasing)",
+  );
   expectProblem(await first.call(ADA, "POST", "/api/conversations/c1/restore"), "conversation_not_found");
   expect(await idsOf(first, "/api/trash")).toEqual([]);
   await first.close();
 
   const second = await createServices({ databaseUrl });
-  await expect.poll(() => rows(second), { timeout: 10_000 }).toEqual({ conversations: 1, messages: 1, deleted_messages: 0 });
+  await expect
+    .poll(() => rows(second), { timeout: 10_000 })
+    .toEqual({ conversations: 1, messages: 1, deleted_messages: 0 });
   await second.close();
   await drop();
 });
@@ -163,5 +187,8 @@ async function insertMany(services: Services, id: string, n: number): Promise<vo
        from conversations as c, generate_series(1, $2::int) as n where c.client_id = $1`,
     [id, n],
   );
-  await pool.query("update conversations set last_seq = last_seq + $2::int, message_count = message_count + $2::int where client_id = $1", [id, n]);
+  await pool.query(
+    "update conversations set last_seq = last_seq + $2::int, message_count = message_count + $2::int where client_id = $1",
+    [id, n],
+  );
 }

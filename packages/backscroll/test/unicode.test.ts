@@ -19,7 +19,7 @@ const TEXTS: Record<string, string> = {
   "line ends of every kind": "a\r\nb\rc\nd\u2028e\u2029f\u0085g\v\f",
   "tabs and spaces at the ends": " \t text \t ",
   JSON: '{"role":"user","content":"\\u0000 \\ud800"}',
-  "quotes and backslashes": "\"'\\\\\\\" $1 %s ${x} \\n",
+  "quotes and backslashes": '"\'\\\\\\" $1 %s ${x} \\n',
   SQL: "'; drop table messages; --",
   "replacement characters": "\ufffd\ufffd",
 };
@@ -36,28 +36,48 @@ async function begin(services: Services): Promise<void> {
 
 /** Reads one person's messages by every way there is, and expects these texts. */
 async function expectTexts(services: Services, user: string, texts: readonly string[]): Promise<void> {
-  const read = async (query: string): Promise<string[]> => (await ok(services.call(user, "GET", `${SAVE}?${query}`))).json.messages.map(({ content }: { content: string }) => content);
+  const read = async (query: string): Promise<string[]> =>
+    (await ok(services.call(user, "GET", `${SAVE}?${query}`))).json.messages.map(
+      ({ content }: { content: string }) => content,
+    );
   expect((await read("limit=200")).toReversed()).toEqual(texts);
   expect(await read("page=1&page_size=200")).toEqual(texts);
   expect(await read("page=1&page_size=200&fields=content")).toEqual(texts);
 }
 
-test("every text survives saving, reading, editing, exporting and importing, character for character", async ({ services }) => {
+test("every text survives saving, reading, editing, exporting and importing, character for character", async ({
+  services,
+}) => {
   await begin(services);
   const texts = Object.values(TEXTS);
   for (const [i, content] of texts.entries()) {
-    const { json } = await ok(services.call(ADA, "POST", SAVE, { id: `m${i}`, role: "user", content, metadata: { [content]: [content] }, parts: [{ type: content, [content]: content }] }));
+    const { json } = await ok(
+      services.call(ADA, "POST", SAVE, {
+        id: `m${i}`,
+        role: "user",
+        content,
+        metadata: { [content]: [content] },
+        parts: [{ type: content, [content]: content }],
+      }),
+    );
     expect(json.content).toBe(content);
     expect(json.metadata).toEqual({ [content]: [content] });
     expect(json.parts[0]).toEqual({ type: content, [content]: content });
   }
   await expectTexts(services, ADA, texts);
   const { text } = await ok(services.call(ADA, "GET", "/api/conversations/c/export"));
-  expect((await ok(services.call(BOB, "POST", "/api/import", text))).json).toMatchObject({ messages: { saved: texts.length }, failed: 0 });
+  expect((await ok(services.call(BOB, "POST", "/api/import", text))).json).toMatchObject({
+    messages: { saved: texts.length },
+    failed: 0,
+  });
   await expectTexts(services, BOB, texts);
 
   for (const i of texts.keys()) await ok(services.call(ADA, "PATCH", `${SAVE}/m${i}`, { content: texts.at(i - 1) }));
-  await expectTexts(services, ADA, texts.map((_, i) => texts.at(i - 1) ?? ""));
+  await expectTexts(
+    services,
+    ADA,
+    texts.map((_, i) => texts.at(i - 1) ?? ""),
+  );
 });
 
 test("titles and models survive too, and are found again", async ({ services }) => {
@@ -66,13 +86,24 @@ test("titles and models survive too, and are found again", async ({ services }) 
     const { json } = await ok(services.call(ADA, "PATCH", "/api/conversations/c", { title }));
     expect(json.title, what).toBe(title);
     const found = await ok(services.call(ADA, "GET", `/api/conversations?q=${encodeURIComponent(title)}`));
-    expect(found.json.conversations.map(({ conversation_id }: { conversation_id: string }) => conversation_id), what).toEqual(["c"]);
-    expect((await ok(services.call(ADA, "POST", SAVE, { role: "assistant", content: "x", model: title }))).json.model).toBe(title);
+    expect(
+      found.json.conversations.map(({ conversation_id }: { conversation_id: string }) => conversation_id),
+      what,
+    ).toEqual(["c"]);
+    expect(
+      (await ok(services.call(ADA, "POST", SAVE, { role: "assistant", content: "x", model: title }))).json.model,
+    ).toBe(title);
   }
 });
 
 test("any text at all survives from one person's save to another's reading", async ({ services }) => {
-  const storable = fc.oneof(fc.string({ unit: "binary", maxLength: 60 }), fc.string({ unit: "grapheme", maxLength: 30 }), fc.string({ unit: "grapheme-composite" })).map((text) => text.replaceAll("\0", "").toWellFormed());
+  const storable = fc
+    .oneof(
+      fc.string({ unit: "binary", maxLength: 60 }),
+      fc.string({ unit: "grapheme", maxLength: 30 }),
+      fc.string({ unit: "grapheme-composite" }),
+    )
+    .map((text) => text.replaceAll("\0", "").toWellFormed());
   await begin(services);
   const kept: string[] = [];
   await fc.assert(
@@ -92,14 +123,27 @@ test("any text at all survives from one person's save to another's reading", asy
 
 test("a megabyte in one line, in empty lines, in emoji and in what JSON escapes survives", async ({ services }) => {
   await begin(services);
-  const texts = ["x".repeat(1_048_576), "\n".repeat(1_048_576), "🦜".repeat(262_144), "\u0001".repeat(1_048_576), '"\\'.repeat(524_288)];
+  const texts = [
+    "x".repeat(1_048_576),
+    "\n".repeat(1_048_576),
+    "🦜".repeat(262_144),
+    "\u0001".repeat(1_048_576),
+    '"\\'.repeat(524_288),
+  ];
   for (const content of texts) await ok(services.call(ADA, "POST", SAVE, { role: "user", content }));
   const { json } = await ok(services.call(ADA, "GET", `${SAVE}?page=1`));
-  expect(json.messages.map(({ content }: { content: string }, i: number) => content === texts[i])).toEqual(texts.map(() => true));
+  expect(json.messages.map(({ content }: { content: string }, i: number) => content === texts[i])).toEqual(
+    texts.map(() => true),
+  );
   const { text } = await ok(services.call(ADA, "GET", "/api/conversations/c/export"));
-  expect((await ok(services.call(BOB, "POST", "/api/import", text))).json).toMatchObject({ messages: { saved: texts.length }, failed: 0 });
+  expect((await ok(services.call(BOB, "POST", "/api/import", text))).json).toMatchObject({
+    messages: { saved: texts.length },
+    failed: 0,
+  });
   const read = await ok(services.call(BOB, "GET", `${SAVE}?limit=10`));
-  expect(read.json.messages.toReversed().map(({ content }: { content: string }, i: number) => content === texts[i])).toEqual(texts.map(() => true));
+  expect(
+    read.json.messages.toReversed().map(({ content }: { content: string }, i: number) => content === texts[i]),
+  ).toEqual(texts.map(() => true));
 }, 60_000);
 
 test("NUL and half characters are refused wherever a text goes, with the field named", async ({ services }) => {
@@ -107,7 +151,17 @@ test("NUL and half characters are refused wherever a text goes, with the field n
   await ok(services.call(ADA, "POST", SAVE, { id: "m", role: "user", content: "x" }));
   const places: [method: string, path: string, body: (text: string) => object, blamed: string][] = [
     ["POST", SAVE, (text) => ({ role: "user", content: text }), "content"],
-    ["POST", SAVE, (text) => ({ messages: [{ role: "user", content: "x" }, { role: "user", content: text }] }), "messages.1.content"],
+    [
+      "POST",
+      SAVE,
+      (text) => ({
+        messages: [
+          { role: "user", content: "x" },
+          { role: "user", content: text },
+        ],
+      }),
+      "messages.1.content",
+    ],
     ["POST", SAVE, (text) => ({ role: "user", content: "x", model: text }), "model"],
     ["POST", SAVE, (text) => ({ role: "user", content: "x", id: text }), "id"],
     ["POST", SAVE, (text) => ({ role: "user", content: "x", metadata: { [text]: 1 } }), "metadata"],

@@ -23,9 +23,19 @@ async function importDays(services: Services, id = "c", user = ADA): Promise<voi
     ["2026-02-01T00:00:00.000Z", "assistant", "gpt", 2_147_483_647],
     ["2026-02-01T00:00:00.001Z", "assistant", "gpt", 2_147_483_647],
   ];
-  const messages = said.map(([created_at, role, model, tokens_used], i) => ({ id: `m${i}`, role, content: `${i}`, model, tokens_used, created_at }));
+  const messages = said.map(([created_at, role, model, tokens_used], i) => ({
+    id: `m${i}`,
+    role,
+    content: `${i}`,
+    model,
+    tokens_used,
+    created_at,
+  }));
   const conversation = { conversation_id: id, title: "t", created_at: "2026-01-01T00:00:00.000Z" };
-  const { json } = await services.call(user, "POST", "/api/import", { backscroll_export: 1, conversations: [{ conversation, messages }] });
+  const { json } = await services.call(user, "POST", "/api/import", {
+    backscroll_export: 1,
+    conversations: [{ conversation, messages }],
+  });
   expect(json).toMatchObject({ messages: { saved: 7 }, failed: 0 });
 }
 
@@ -43,7 +53,9 @@ async function usage(services: Services, query = "from=2026-01-01&to=2026-12-31"
   return json.days;
 }
 
-test("messages and tokens are counted per day in UTC, role and model, however often they are asked for", async ({ services }) => {
+test("messages and tokens are counted per day in UTC, role and model, however often they are asked for", async ({
+  services,
+}) => {
   await importDays(services);
   expect(await usage(services)).toEqual(DAYS);
   expect(await usage(services)).toEqual(DAYS);
@@ -63,7 +75,13 @@ test("what is said after a look is added at the next", async ({ services }) => {
 
 test("looks at the same time count nothing twice, with saves and deletions going on", async ({ services }) => {
   await services.call(ADA, "POST", "/api/conversations", { id: "c" });
-  const save = (i: number): Promise<unknown> => services.call(ADA, "POST", "/api/conversations/c/messages", { id: `m${i}`, role: "user", content: "x", tokens_used: 1 });
+  const save = (i: number): Promise<unknown> =>
+    services.call(ADA, "POST", "/api/conversations/c/messages", {
+      id: `m${i}`,
+      role: "user",
+      content: "x",
+      tokens_used: 1,
+    });
   await Promise.all(Array.from({ length: 20 }, (_, i) => save(i)));
   await Promise.all([
     ...Array.from({ length: 20 }, () => services.call(ADA, "GET", "/api/usage")),
@@ -75,12 +93,15 @@ test("looks at the same time count nothing twice, with saves and deletions going
   expect((json.days as Day[]).reduce((sum, day) => sum + day.tokens_used, 0)).toBe(40);
 });
 
-test("deleting messages or a whole conversation takes nothing from the usage, looked at before or not", async ({ services }) => {
+test("deleting messages or a whole conversation takes nothing from the usage, looked at before or not", async ({
+  services,
+}) => {
   for (const look of [true, false]) {
     const user = `look-${look}@example.com`;
     await importDays(services, "c", user);
     if (look) await usage(services, undefined, user);
-    for (const id of ["m0", "m2", "m6"]) expect((await services.call(user, "DELETE", `/api/conversations/c/messages/${id}`)).status).toBe(200);
+    for (const id of ["m0", "m2", "m6"])
+      expect((await services.call(user, "DELETE", `/api/conversations/c/messages/${id}`)).status).toBe(200);
     expect(await usage(services, undefined, user)).toEqual(DAYS);
     await services.call(user, "DELETE", "/api/conversations/c");
     expect(await usage(services, undefined, user)).toEqual(DAYS);
@@ -101,7 +122,9 @@ test("more conversations than one transaction folds are all counted", async ({ s
     messages: [{ id: "m", role: "user", content: "x", tokens_used: 2, created_at: "2026-01-02T00:00:00Z" }],
   }));
   await services.call(ADA, "POST", "/api/import", { backscroll_export: 1, conversations });
-  expect(await usage(services)).toEqual([{ day: "2026-01-02", role: "user", model: null, messages: 230, tokens_used: 460 }]);
+  expect(await usage(services)).toEqual([
+    { day: "2026-01-02", role: "user", model: null, messages: 230, tokens_used: 460 },
+  ]);
 });
 
 test("a range is 1 to 366 days; without one it is the last 30", async ({ services }) => {
@@ -109,9 +132,20 @@ test("a range is 1 to 366 days; without one it is the last 30", async ({ service
   const { json } = await services.call(ADA, "GET", "/api/usage");
   expect(json.to >= today).toBe(true);
   expect((Date.parse(json.to) - Date.parse(json.from)) / 86_400_000).toBe(29);
-  expect((await services.call(ADA, "GET", "/api/usage?to=2026-03-01")).json).toMatchObject({ from: "2026-01-31", to: "2026-03-01" });
+  expect((await services.call(ADA, "GET", "/api/usage?to=2026-03-01")).json).toMatchObject({
+    from: "2026-01-31",
+    to: "2026-03-01",
+  });
   expect(await usage(services, "from=2024-01-01&to=2024-12-31")).toEqual([]);
-  for (const query of ["from=2024-01-01&to=2025-01-01", "from=2026-01-02&to=2026-01-01", "from=2026-1-1", "to=2026-02-29", "from=2024-02-30&to=2024-03-01", "from=9999-01-01", "day=2026-01-01"]) {
+  for (const query of [
+    "from=2024-01-01&to=2025-01-01",
+    "from=2026-01-02&to=2026-01-01",
+    "from=2026-1-1",
+    "to=2026-02-29",
+    "from=2024-02-30&to=2024-03-01",
+    "from=9999-01-01",
+    "day=2026-01-01",
+  ]) {
     expectProblem(await services.call(ADA, "GET", `/api/usage?${query}`), "invalid_request");
   }
 });

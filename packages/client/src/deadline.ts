@@ -50,6 +50,7 @@ export function delay(ms: number, signal: AbortSignal | undefined): Promise<void
       reject(signal?.reason as Error);
     };
     const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
       resolve();
     }, ms);
     if (signal?.aborted) onAbort();

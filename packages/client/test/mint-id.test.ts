@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { mintId } from "../src/index.ts";
 
 test("an id is a UUIDv7 of this moment", () => {
@@ -17,4 +17,17 @@ test("100 000 ids minted in a row are all different and in order, many to a mill
   const milliseconds = new Set(ids.map((id) => id.slice(0, 13)));
   expect(milliseconds.size).toBeLessThan(ids.length / 10);
   expect(ids.every((id, index) => index === 0 || id > (ids[index - 1] ?? ""))).toBe(true);
+});
+
+test("ids stay in order while the clock stands still, and when it goes back", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const ids = Array.from({ length: 10_000 }, () => mintId());
+  vi.setSystemTime(Date.now() - 60_000);
+  ids.push(...Array.from({ length: 10_000 }, () => mintId()));
+
+  expect(new Set(ids).size).toBe(20_000);
+  expect(ids).toEqual(ids.toSorted());
 });

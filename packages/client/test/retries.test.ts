@@ -116,7 +116,16 @@ test("retries: 0 sends once, on a call as on a client", async ({ proxy, client, 
   expect(proxy.requests.length).toBe(2);
 });
 
-test("readyz is asked once and says why the service is not ready", async ({ proxy, services, client }) => {
+test("livez and readyz are asked once, unless told otherwise", async ({ proxy, client }) => {
+  proxy.faults.push(busy(), busy(), busy());
+
+  await failureOf(client.livez());
+  await failureOf(client.readyz());
+  expect(proxy.requests.length).toBe(2);
+  expect(await client.readyz({ retries: 1 })).toEqual({ status: "ok", postgres: "ok" });
+});
+
+test("readyz says why the service is not ready", async ({ proxy, services, client }) => {
   expect(await client.readyz()).toEqual({ status: "ok", postgres: "ok" });
   services.drain();
 

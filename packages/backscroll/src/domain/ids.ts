@@ -1,7 +1,10 @@
 import { v5 as uuidv5, v7 as uuidv7 } from "uuid";
 
-/** What an id of the API may look like: SDKs mint sixteen characters, a migrated app keeps its cuids. */
-export const ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
+/**
+ * What an id of the API may look like: SDKs mint sixteen characters, a migrated app keeps its cuids. Not `.` and
+ * `..`: in a path, every client would take them for the folder.
+ */
+export const ID_PATTERN = /^(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,128}$/;
 
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Namespace of every UUIDv5 made here (RFC 9562, 5.5); a random one, fixed for ever. */

@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { ImportResult as WireImportResult } from "backscroll-client";
-import { BackscrollError } from "../domain/errors.ts";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { EXPORT_FORMATS, exportConversation } from "../service/export.ts";
 import { type ImportResult, importConversations } from "../service/import.ts";
-import type { App } from "./context.ts";
+import type { App, Variables } from "./context.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 
@@ -76,7 +76,7 @@ export function transferRoutes(app: App): void {
       "content-type": type,
       "content-disposition": `attachment; filename="${conversationId.replaceAll(":", "_")}.${extension}"`,
     };
-    return new Response(toStream(pieces), { headers });
+    return new Response(toStream(pieces, c.var), { headers });
   });
 
   app.openapi(importRoute, async (c) => {
@@ -88,15 +88,20 @@ export function transferRoutes(app: App): void {
   });
 }
 
-/** Pulled only as fast as the client reads. */
-function toStream(pieces: AsyncIterable<string>): ReadableStream<Uint8Array> {
+/** Pulled only as fast as the client reads. What fails on the way cuts the connection: half never looks whole. */
+function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const iterator = pieces[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const next = await iterator.next();
-      if (next.done) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      try {
+        const next = await iterator.next();
+        if (next.done) controller.close();
+        else controller.enqueue(encoder.encode(next.value));
+      } catch (error) {
+        deps.log.warn({ requestId, error: errorMessage(error) }, "an export broke off");
+        controller.error(error);
+      }
     },
     async cancel() {
       await iterator.return?.();

@@ -118,7 +118,11 @@ async function* messagesOf(deps: Deps, ref: ConversationRef): AsyncIterable<read
   for (let afterSeq = 0; ; ) {
     const batch = await listMessagesToExport(deps.db, ref, { afterSeq, upToSeq, bytesMax: BATCH_BYTES });
     const last = batch.at(-1);
-    if (!last) return;
+    if (!last) {
+      // Deleted meanwhile: half of it must not pass for the whole.
+      if (afterSeq < upToSeq && !(await findConversation(deps.db, ref))) throw conversationNotFound();
+      return;
+    }
     yield batch.map(({ json }) => json);
     afterSeq = last.seq;
   }
