@@ -94,10 +94,13 @@ function httpAppend(http: HttpBench, name: string, ids: readonly string[]): Subj
 
 const IN_FLIGHT = [1, 2, 4] as const;
 
+function nameOf(inFlight: number): string {
+  return `${inFlight} in flight`;
+}
+
 /** How many batches of appends should be under way at once: the constant in `service/appender.ts`. */
 export async function measureBatchesInFlight({ database, backscroll, seeded, effort }: Bench): Promise<Section> {
   const rows: string[][] = [];
-  const nameOf = (inFlight: number): string => `${inFlight} in flight`;
   for (const { name, concurrency, conversations } of workloads(effort.concurrencies.filter((n) => n > 1))) {
     say(`batches in flight, ${name}`);
     const subjects = await Promise.all(

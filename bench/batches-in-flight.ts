@@ -12,7 +12,7 @@ export async function appenderWith(batchesInFlight: number): Promise<typeof impo
     load(wanted, context, nextLoad) {
       const loaded = nextLoad(wanted, context);
       if (wanted !== url) return loaded;
-      const source = loaded.source?.toString() ?? "";
+      const source = typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
       const changed = source.replace(/const BATCHES_IN_FLIGHT = \d+;/, `const BATCHES_IN_FLIGHT = ${batchesInFlight};`);
       if (!changed.includes(`const BATCHES_IN_FLIGHT = ${batchesInFlight};`)) {
         throw new Error("service/appender.ts has no BATCHES_IN_FLIGHT to replace");

@@ -14,9 +14,9 @@ export interface BenchDatabase {
   /** Stops and starts the server, so that its buffers are empty. @returns false when it is not ours to restart */
   restart(): Promise<boolean>;
   /** @returns the connection string of a new, empty schema */
-  newSchema(name: string): Promise<string>;
+  readonly newSchema: (name: string) => Promise<string>;
   /** Removes everything the run made. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function openBenchDatabase(): Promise<BenchDatabase> {
@@ -62,7 +62,12 @@ async function openSchemas(given: string): Promise<BenchDatabase> {
   };
 }
 
-function schemasOf(server: string): { newSchema(name: string): Promise<string>; drop(): Promise<void> } {
+interface Schemas {
+  readonly newSchema: BenchDatabase["newSchema"];
+  readonly drop: () => Promise<void>;
+}
+
+function schemasOf(server: string): Schemas {
   const made: string[] = [];
   return {
     async newSchema(name) {

@@ -42,7 +42,9 @@ export async function measureHistory(bench: Bench, size: Size): Promise<Section>
   };
   const rows = names.map((name) => [
     name,
-    ...SIZE_NAMES.map((sizeName) => cell(name, sizeName)),
+    cell(name, "small"),
+    cell(name, "middle"),
+    cell(name, "large"),
     times.has(key(name, "small")) ? ratioText(ratio(times, key(name, "large"), key(name, "small"))) : "–",
     msText(first.get(key(name, "large")) ?? Number.NaN),
     planCell(plans.get(name) ?? []),
@@ -135,7 +137,9 @@ export async function measureAppendGrowth(bench: Bench, size: Size): Promise<Sec
       { name: "append, not waiting for the disk", times: undelayed },
     ].map(({ name, times }) => [
       name,
-      ...SIZE_NAMES.map((sizeName) => msText(median(times.get(sizeName) ?? []))),
+      msText(median(times.get("small") ?? [])),
+      msText(median(times.get("middle") ?? [])),
+      msText(median(times.get("large") ?? [])),
       ratioText(ratio(times, "middle", "small")),
       ratioText(ratio(times, "large", "small")),
     ]);

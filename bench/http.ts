@@ -27,6 +27,7 @@ export async function serveHttp(fetch: (request: Request) => Response | Promise<
     subject: (name, load) => ({
       name,
       async run(concurrency, ms) {
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
         generator.postMessage({ ...load, concurrency, ms } satisfies LoadRequest);
         const [answer] = (await once(generator, "message")) as [{ rate: number } | { error: string }];
         if ("error" in answer) throw new Error(answer.error);

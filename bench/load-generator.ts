@@ -31,9 +31,15 @@ function ask({ method, body, expectedStatus }: LoadRequest, path: string): Promi
   });
 }
 
-parentPort?.on("message", (load: LoadRequest) => {
-  measureRate(load.concurrency, load.ms, (worker) => ask(load, load.paths[worker % load.paths.length] ?? "/")).then(
-    (rate) => parentPort?.postMessage({ rate }),
-    (error: unknown) => parentPort?.postMessage({ error: String(error) }),
-  );
+async function answer(load: LoadRequest): Promise<{ rate: number } | { error: string }> {
+  try {
+    return { rate: await measureRate(load.concurrency, load.ms, (worker) => ask(load, load.paths[worker % load.paths.length] ?? "/")) };
+  } catch (error) {
+    return { error: String(error) };
+  }
+}
+
+parentPort?.on("message", async (load: LoadRequest) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  parentPort?.postMessage(await answer(load));
 });

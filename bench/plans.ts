@@ -160,6 +160,7 @@ function literal(client: pg.Client, value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (value instanceof Date) return client.escapeLiteral(value.toISOString());
   if (Array.isArray(value)) return client.escapeLiteral(`{${value.map((item) => JSON.stringify(item)).join(",")}}`);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
   // The messages of an append are stored by now: it is explained with others, or their ids would be refused.
-  return client.escapeLiteral(String(value).replaceAll(/"id":"[0-9a-f-]{36}"/g, () => `"id":"${mintId()}"`));
+  return client.escapeLiteral(text.replaceAll(/"id":"[0-9a-f-]{36}"/g, () => `"id":"${mintId()}"`));
 }

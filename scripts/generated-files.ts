@@ -28,8 +28,8 @@ export async function generatedFiles(databaseUrl: string): Promise<ReadonlyMap<s
 
 function configurationPage(): string {
   const rows = Object.values(SETTINGS).map((setting: Setting) => {
-    const fallback: unknown = setting.schema.safeParse(undefined).data;
-    const shown = setting.defaultText ?? (fallback === undefined ? "none" : `\`${String(fallback)}\``);
+    const fallback = setting.schema.safeParse(undefined).data as string | number | undefined;
+    const shown = setting.defaultText ?? (fallback === undefined ? "none" : `\`${fallback}\``);
     return `| \`${setting.env}\` | \`${flagOf(setting)}\` | ${shown} | ${setting.doc}${setting.secret ? " Secret." : ""} |`;
   });
   return [

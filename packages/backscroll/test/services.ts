@@ -27,7 +27,7 @@ export interface Answer {
 let schemas = 0;
 
 /** @returns a connection string for a new schema of the run's PostgreSQL, and what drops it */
-export async function newSchema(): Promise<{ databaseUrl: string; drop(): Promise<void> }> {
+export async function newSchema(): Promise<{ databaseUrl: string; drop: () => Promise<void> }> {
   const schema = `test_${process.pid}_${Date.now().toString(36)}_${(schemas += 1)}_${Math.random().toString(36).slice(2, 8)}`;
   const server = inject("databaseUrl");
   const run = async (sql: string): Promise<void> => {
