@@ -22,7 +22,9 @@ export async function measureAppends(bench: Bench): Promise<Section> {
   const pool = openPool(database.url, backscroll.config.databasePoolMax);
   const http = await serveHttp(backscroll.fetch);
   const [sample = ""] = await newConversations(database.url, bench.seeded.userId, 1);
-  const answer = JSON.stringify(await backscroll.conversations.saveMessage(USER, sample, { role: "user", content: CONTENT }));
+  const answer = JSON.stringify(
+    await backscroll.conversations.saveMessage(USER, sample, { role: "user", content: CONTENT }),
+  );
   const empty = await serveHttp(staticApp(answer, 201).fetch);
   try {
     const rows: string[][] = [];
@@ -37,20 +39,28 @@ export async function measureAppends(bench: Bench): Promise<Section> {
         conversationId: ids[worker % ids.length] ?? "",
         content: CONTENT,
       });
-      const unbatched = new ConversationService({ ...backscroll.deps, appender: createAppender(backscroll.deps.db, { batching: false }) });
+      const unbatched = new ConversationService({
+        ...backscroll.deps,
+        appender: createAppender(backscroll.deps.db, { batching: false }),
+      });
       const rates = await interleave(
         [
           await subjectsFor((ids) => inProcess(FLOOR, (worker) => appendByStatement(pool, floorAppend(ids, worker)))),
           await subjectsFor((ids) => inProcess(LIBRARY, saving(backscroll.conversations, ids))),
           await subjectsFor((ids) => inProcess(ALONE, saving(unbatched, ids))),
           await subjectsFor((ids) => httpAppend(http, HTTP, ids)),
-          await subjectsFor((ids) => inProcess(TRANSACTION, (worker) => appendInTransaction(pool, floorAppend(ids, worker)))),
+          await subjectsFor((ids) =>
+            inProcess(TRANSACTION, (worker) => appendInTransaction(pool, floorAppend(ids, worker))),
+          ),
           await subjectsFor((ids) => httpAppend(empty, STATIC, ids)),
         ],
         { ...effort, concurrency },
       );
       rows.push(...rowsOf(name, rates));
-      if (name === "16") targets.push(atLeast("append over the library at concurrency 16, of bare `pg`", 0.8, ratio(rates, LIBRARY, FLOOR)));
+      if (name === "16")
+        targets.push(
+          atLeast("append over the library at concurrency 16, of bare `pg`", 0.8, ratio(rates, LIBRARY, FLOOR)),
+        );
     }
     return {
       title: "Append",
@@ -106,7 +116,10 @@ export async function measureBatchesInFlight({ database, backscroll, seeded, eff
     const subjects = await Promise.all(
       IN_FLIGHT.map(async (inFlight) => {
         const { createAppender: create } = await appenderWith(inFlight);
-        const service = new ConversationService({ ...backscroll.deps, appender: create(backscroll.deps.db, { batching: true }) });
+        const service = new ConversationService({
+          ...backscroll.deps,
+          appender: create(backscroll.deps.db, { batching: true }),
+        });
         const ids = await newConversations(database.url, seeded.userId, conversations);
         return inProcess(nameOf(inFlight), saving(service, ids));
       }),
@@ -120,6 +133,9 @@ export async function measureBatchesInFlight({ database, backscroll, seeded, eff
   }
   return {
     title: "Batches in flight",
-    text: table(["concurrency", nameOf(1), ...IN_FLIGHT.slice(1).map((inFlight) => `${nameOf(inFlight)}, of one`)], rows),
+    text: table(
+      ["concurrency", nameOf(1), ...IN_FLIGHT.slice(1).map((inFlight) => `${nameOf(inFlight)}, of one`)],
+      rows,
+    ),
   };
 }

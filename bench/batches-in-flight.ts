@@ -1,4 +1,9 @@
 import { registerHooks } from "node:module";
+import type { createAppender } from "../packages/backscroll/src/service/appender.ts";
+
+interface AppenderModule {
+  readonly createAppender: typeof createAppender;
+}
 
 /**
  * The service's appender with another number of batches in flight. It is a constant there, since nobody should have
@@ -6,13 +11,15 @@ import { registerHooks } from "node:module";
  *
  * @throws {Error} when the constant is not in the file any more
  */
-export async function appenderWith(batchesInFlight: number): Promise<typeof import("../packages/backscroll/src/service/appender.ts")> {
-  const url = new URL(`../packages/backscroll/src/service/appender.ts?inFlight=${batchesInFlight}`, import.meta.url).href;
+export async function appenderWith(batchesInFlight: number): Promise<AppenderModule> {
+  const url = new URL(`../packages/backscroll/src/service/appender.ts?inFlight=${batchesInFlight}`, import.meta.url)
+    .href;
   const hooks = registerHooks({
     load(wanted, context, nextLoad) {
       const loaded = nextLoad(wanted, context);
       if (wanted !== url) return loaded;
-      const source = typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
+      const source =
+        typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
       const changed = source.replace(/const BATCHES_IN_FLIGHT = \d+;/, `const BATCHES_IN_FLIGHT = ${batchesInFlight};`);
       if (!changed.includes(`const BATCHES_IN_FLIGHT = ${batchesInFlight};`)) {
         throw new Error("service/appender.ts has no BATCHES_IN_FLIGHT to replace");
@@ -21,7 +28,7 @@ export async function appenderWith(batchesInFlight: number): Promise<typeof impo
     },
   });
   try {
-    return (await import(url)) as typeof import("../packages/backscroll/src/service/appender.ts");
+    return (await import(url)) as AppenderModule;
   } finally {
     hooks.deregister();
   }

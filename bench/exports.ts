@@ -44,7 +44,9 @@ export async function measureExports({ backscroll, seeded, database }: Bench, si
     const what = `${size.large.toLocaleString("en-US")} messages`;
     await add(`export of ${what}, JSON`, () => conversations.exportConversation(USER, seeded.largeId));
     await add(`export of ${what}, Markdown`, () => conversations.exportConversation(USER, seeded.largeId, "markdown"));
-    await add(`export of ${what}, JSON over HTTP`, async () => http.open(`/api/conversations/${seeded.largeId}/export`));
+    await add(`export of ${what}, JSON over HTTP`, async () =>
+      http.open(`/api/conversations/${seeded.largeId}/export`),
+    );
     await add(`export of ${size.conversations.toLocaleString("en-US")} conversations of four messages`, () =>
       Promise.resolve(exportAll(deps, { userId: seeded.busyUserId })),
     );
@@ -91,7 +93,11 @@ export async function measureUsage({ backscroll, seeded, database, effort }: Ben
   let firstMs = 0;
   // A fold is gone once it ran: what it looked like is explained on the same rows, as if nothing were counted yet.
   let foldPlans: readonly Plan[] = [];
-  const counted = await runSql(database.url, "select sum(last_seq - usage_seq) as messages from conversations where user_id = $1", [seeded.userId]);
+  const counted = await runSql(
+    database.url,
+    "select sum(last_seq - usage_seq) as messages from conversations where user_id = $1",
+    [seeded.userId],
+  );
   foldPlans = await explain(database.url, async () => {
     await getUsage();
     firstMs = performance.now() - startedAt;
@@ -106,7 +112,11 @@ export async function measureUsage({ backscroll, seeded, database, effort }: Ben
     text: table(
       ["", "time", "plan"],
       [
-        [`first, ${messages.toLocaleString("en-US")} messages to count`, `${msText(firstMs)}, ${((firstMs * 1000) / messages).toFixed(1)} µs a message`, planCell(foldPlans)],
+        [
+          `first, ${messages.toLocaleString("en-US")} messages to count`,
+          `${msText(firstMs)}, ${((firstMs * 1000) / messages).toFixed(1)} µs a message`,
+          planCell(foldPlans),
+        ],
         ["later, none to count", msText(median(times.get("later") ?? [])), planCell(later)],
       ],
     ),

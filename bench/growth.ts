@@ -52,11 +52,31 @@ export async function measureHistory(bench: Bench, size: Size): Promise<Section>
   const deep = `page ${Math.min(2000, size.large / PAGE_SIZE)}`;
   return {
     title: "A conversation as it grows",
-    text: table(["", ...SIZE_NAMES.map((name) => sizeText(size[name])), "largest : smallest", "first after restart", "plan at the largest"], rows),
-    details: [...plans].map(([name, own]) => ({ title: `${name}, ${sizeText(size.large)}`, text: own.map(({ text }) => text).join("\n\n") })),
+    text: table(
+      [
+        "",
+        ...SIZE_NAMES.map((name) => sizeText(size[name])),
+        "largest : smallest",
+        "first after restart",
+        "plan at the largest",
+      ],
+      rows,
+    ),
+    details: [...plans].map(([name, own]) => ({
+      title: `${name}, ${sizeText(size.large)}`,
+      text: own.map(({ text }) => text).join("\n\n"),
+    })),
     targets: [
-      atMost(`${deep} of ${sizeText(size.large)}, of page 1`, 1.5, ratio(times, key(deep, "large"), key("page 1", "large"))),
-      atMost(`recent 20 at ${sizeText(size.large)}, of ${sizeText(size.small)}`, 1.3, ratio(times, key("recent 20", "large"), key("recent 20", "small"))),
+      atMost(
+        `${deep} of ${sizeText(size.large)}, of page 1`,
+        1.5,
+        ratio(times, key(deep, "large"), key("page 1", "large")),
+      ),
+      atMost(
+        `recent 20 at ${sizeText(size.large)}, of ${sizeText(size.small)}`,
+        1.3,
+        ratio(times, key("recent 20", "large"), key("recent 20", "small")),
+      ),
     ],
   };
 }
@@ -96,15 +116,31 @@ function readCases({ backscroll, seeded }: Bench, size: SizeName, messages: numb
     ["recent 20", () => conversations.getRecentMessages(USER, id, { limit: 20 })],
     ...pages.map((number): [string, () => Promise<unknown>] => [`page ${number}`, page(number)]),
     ["last page", page(lastPage)],
-    ["before a cursor in the middle", () => conversations.getRecentMessages(USER, id, { before: encodeMessageCursor(middleSeq) })],
-    ["after a cursor in the middle", () => conversations.getMessagesAfter(USER, id, { after: encodeMessageCursor(middleSeq) })],
+    [
+      "before a cursor in the middle",
+      () => conversations.getRecentMessages(USER, id, { before: encodeMessageCursor(middleSeq) }),
+    ],
+    [
+      "after a cursor in the middle",
+      () => conversations.getMessagesAfter(USER, id, { after: encodeMessageCursor(middleSeq) }),
+    ],
     [
       "around a message in the middle",
-      async () => getMessagesAround(deps, { userId: seeded.userId, conversationId: id }, { around: (await middle()).id }),
+      async () =>
+        getMessagesAround(deps, { userId: seeded.userId, conversationId: id }, { around: (await middle()).id }),
     ],
-    ["recent 20 of a time window in the middle", () => conversations.getRecentMessages(USER, id, { from: middleTime, to: windowEnd })],
-    ["page 1 of that window", () => conversations.getFullHistory(USER, id, { from: middleTime, to: windowEnd, page: 1, pageSize: PAGE_SIZE })],
-    ["edit of a message in the middle", async () => conversations.editMessage(USER, id, (await middle()).id, await middle())],
+    [
+      "recent 20 of a time window in the middle",
+      () => conversations.getRecentMessages(USER, id, { from: middleTime, to: windowEnd }),
+    ],
+    [
+      "page 1 of that window",
+      () => conversations.getFullHistory(USER, id, { from: middleTime, to: windowEnd, page: 1, pageSize: PAGE_SIZE }),
+    ],
+    [
+      "edit of a message in the middle",
+      async () => conversations.editMessage(USER, id, (await middle()).id, await middle()),
+    ],
     ["retry of a save in the middle", async () => conversations.saveMessage(USER, id, await middle())],
   ];
   return cases.map(([name, run]) => ({ name, size, run }));
@@ -127,9 +163,16 @@ export async function measureAppendGrowth(bench: Bench, size: Size): Promise<Sec
   try {
     const durable = await alternate(appendCases(bench, bench.backscroll), bench.effort.blocks * 2);
     const undelayed = await alternate(appendCases(bench, hasty), bench.effort.blocks * 2);
-    const plans = await explain(bench.database.url, appendCases(bench, bench.backscroll)[2]?.run ?? (() => Promise.resolve()));
+    const plans = await explain(
+      bench.database.url,
+      appendCases(bench, bench.backscroll)[2]?.run ?? (() => Promise.resolve()),
+    );
     const batch = await explain(bench.database.url, () =>
-      Promise.all([...bench.seeded.smallIds, bench.seeded.largeId].map((id) => bench.backscroll.conversations.saveMessage(USER, id, { role: "user", content: CONTENT }))),
+      Promise.all(
+        [...bench.seeded.smallIds, bench.seeded.largeId].map((id) =>
+          bench.backscroll.conversations.saveMessage(USER, id, { role: "user", content: CONTENT }),
+        ),
+      ),
     );
     const all = [...plans, ...batch.filter(({ statement }) => statement === "insert_message_batch")];
     const rows = [
@@ -158,7 +201,10 @@ export async function measureAppendGrowth(bench: Bench, size: Size): Promise<Sec
   }
 }
 
-function appendCases({ seeded }: Bench, { conversations }: Pick<Bench["backscroll"], "conversations">): readonly Timed[] {
+function appendCases(
+  { seeded }: Bench,
+  { conversations }: Pick<Bench["backscroll"], "conversations">,
+): readonly Timed[] {
   let turn = 0;
   return SIZE_NAMES.map((name) => ({
     name,
@@ -201,7 +247,8 @@ export async function measureDeletions(bench: Bench, size: Size): Promise<Sectio
   await Promise.all(Array.from({ length: 4 }, deleteInTurn));
   const deleteMs = (performance.now() - startedAt) / deleted;
   await runSql(database.url, "analyze deleted_messages");
-  const page = (id: string, number: number) => () => conversations.getFullHistory(USER, id, { page: number, pageSize: PAGE_SIZE });
+  const page = (id: string, number: number) => () =>
+    conversations.getFullHistory(USER, id, { page: number, pageSize: PAGE_SIZE });
   const deep = Math.min(2000, Math.floor(size.large / PAGE_SIZE) - 1 - Math.ceil(DELETED / PAGE_SIZE));
   const last = Math.ceil((size.large - deleted) / PAGE_SIZE);
   const intact = `page 1 of ${sizeText(size.middle)}, none deleted`;
@@ -216,13 +263,25 @@ export async function measureDeletions(bench: Bench, size: Size): Promise<Sectio
   const details = [];
   for (const { name, run } of cases) {
     const plans = await explain(database.url, run);
-    rows.push([name, msText(median(times.get(name) ?? [])), ratioText(ratio(times, name, "page 1")), ratioText(ratio(times, name, intact)), planCell(plans)]);
+    rows.push([
+      name,
+      msText(median(times.get(name) ?? [])),
+      ratioText(ratio(times, name, "page 1")),
+      ratioText(ratio(times, name, intact)),
+      planCell(plans),
+    ]);
     details.push({ title: `${name}, after deletions`, text: plans.map(({ text }) => text).join("\n\n") });
   }
   return {
     title: `After deleting ${deleted} scattered messages of ${sizeText(size.large)}`,
     text: `${table(["", "median", "of page 1", "of a conversation with none deleted", "plan"], rows)}\n\nA deletion took ${msText(deleteMs)}, four at a time: ${planCell(deletion)}`,
     details,
-    targets: [atMost(`page ${deep} of ${sizeText(size.large)} after ${deleted} deletions, of page 1 there`, 1.5, ratio(times, `page ${deep}`, "page 1"))],
+    targets: [
+      atMost(
+        `page ${deep} of ${sizeText(size.large)} after ${deleted} deletions, of page 1 there`,
+        1.5,
+        ratio(times, `page ${deep}`, "page 1"),
+      ),
+    ],
   };
 }

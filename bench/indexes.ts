@@ -45,8 +45,14 @@ export async function measureIndexes(bench: Bench, size: Size): Promise<Section>
   const prepared: Prepared[] = [];
   for (const variant of VARIANTS) prepared.push(await prepare(bench, variant, size));
   const options = { ...bench.effort, concurrency: CONCURRENCY };
-  const bare = await interleave(prepared.map((each) => each.bare), options);
-  const library = await interleave(prepared.map((each) => each.library), options);
+  const bare = await interleave(
+    prepared.map((each) => each.bare),
+    options,
+  );
+  const library = await interleave(
+    prepared.map((each) => each.library),
+    options,
+  );
   for (const { close } of prepared) await close();
   const rows: string[][] = [];
   for (const { variant, url, walBytes } of prepared) {
@@ -61,7 +67,16 @@ export async function measureIndexes(bench: Bench, size: Size): Promise<Section>
   }
   return {
     title: `What an index costs an append, at concurrency ${CONCURRENCY}`,
-    text: table(["indexes", "bare `pg`, of as it is", "library, of as it is", "bytes of WAL an append, bare / library", "updates of conversations that were HOT"], rows),
+    text: table(
+      [
+        "indexes",
+        "bare `pg`, of as it is",
+        "library, of as it is",
+        "bytes of WAL an append, bare / library",
+        "updates of conversations that were HOT",
+      ],
+      rows,
+    ),
   };
 }
 
@@ -97,7 +112,9 @@ async function prepare(bench: Bench, variant: Variant, size: Size): Promise<Prep
     library: countingWal(
       url,
       walBytes.library,
-      inProcess(variant.name, () => backscroll.conversations.saveMessage(USER, next(), { role: "user", content: CONTENT })),
+      inProcess(variant.name, () =>
+        backscroll.conversations.saveMessage(USER, next(), { role: "user", content: CONTENT }),
+      ),
     ),
     close: async () => {
       await pool.end();

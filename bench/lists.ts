@@ -16,7 +16,9 @@ export async function measureLists({ backscroll, seeded, database, effort }: Ben
   const lastPage = Math.ceil(size.conversations / PAGE_SIZE);
   const list = (options: Parameters<typeof conversations.listUserConversations>[1]) => () =>
     conversations.listUserConversations(USER, { pageSize: PAGE_SIZE, ...options });
-  const middle = (await conversations.listUserConversations(USER, { page: Math.ceil(lastPage / 2), pageSize: PAGE_SIZE })).conversations.at(-1);
+  const middle = (
+    await conversations.listUserConversations(USER, { page: Math.ceil(lastPage / 2), pageSize: PAGE_SIZE })
+  ).conversations.at(-1);
   if (!middle) throw new Error("the list has a middle");
   const cursor = encodeConversationCursor({ pinned: false, updatedAt: middle.updatedAt, id: middle.id });
   const cases: readonly Timed[] = [
@@ -24,14 +26,26 @@ export async function measureLists({ backscroll, seeded, database, effort }: Ben
     { name: `page ${lastPage / 2}`, run: list({ page: lastPage / 2 }) },
     { name: `page ${lastPage}`, run: list({ page: lastPage }) },
     { name: "from the first, by cursor", run: () => listConversationsFrom(deps, seeded.userId, { limit: PAGE_SIZE }) },
-    { name: "from the middle, by cursor", run: () => listConversationsFrom(deps, seeded.userId, { cursor, limit: PAGE_SIZE }) },
+    {
+      name: "from the middle, by cursor",
+      run: () => listConversationsFrom(deps, seeded.userId, { cursor, limit: PAGE_SIZE }),
+    },
     { name: "`q` that every fifth title has", run: list({ q: "norway" }) },
     { name: "`q` that none has", run: list({ q: "zebra" }) },
     { name: "archived, page 1", run: list({ archived: true }) },
     { name: "trash, page 1", run: () => conversations.listDeletedConversations(USER, { pageSize: PAGE_SIZE }) },
-    { name: `trash, page ${lastPage / 5}`, run: () => conversations.listDeletedConversations(USER, { page: lastPage / 5, pageSize: PAGE_SIZE }) },
-    { name: "page 1, all active on one day", run: () => listUserConversations(deps, seeded.busyUserId, { pageSize: PAGE_SIZE }) },
-    { name: `page ${lastPage}, all active on one day`, run: () => listUserConversations(deps, seeded.busyUserId, { page: lastPage, pageSize: PAGE_SIZE }) },
+    {
+      name: `trash, page ${lastPage / 5}`,
+      run: () => conversations.listDeletedConversations(USER, { page: lastPage / 5, pageSize: PAGE_SIZE }),
+    },
+    {
+      name: "page 1, all active on one day",
+      run: () => listUserConversations(deps, seeded.busyUserId, { pageSize: PAGE_SIZE }),
+    },
+    {
+      name: `page ${lastPage}, all active on one day`,
+      run: () => listUserConversations(deps, seeded.busyUserId, { page: lastPage, pageSize: PAGE_SIZE }),
+    },
   ];
   const first: number[] = [];
   for (const { run } of cases) {
@@ -44,7 +58,13 @@ export async function measureLists({ backscroll, seeded, database, effort }: Ben
   const details = [];
   for (const [index, { name, run }] of cases.entries()) {
     const plans = await explain(database.url, run);
-    rows.push([name, msText(median(times.get(name) ?? [])), ratioText(ratio(times, name, "page 1")), msText(first[index] ?? Number.NaN), planCell(plans)]);
+    rows.push([
+      name,
+      msText(median(times.get(name) ?? [])),
+      ratioText(ratio(times, name, "page 1")),
+      msText(first[index] ?? Number.NaN),
+      planCell(plans),
+    ]);
     details.push({ title: `List: ${name}`, text: plans.map(({ text }) => text).join("\n\n") });
   }
   const walk = await walkByCursor({ backscroll, seeded });
@@ -57,10 +77,13 @@ export async function measureLists({ backscroll, seeded, database, effort }: Ben
   };
 }
 
-async function walkByCursor({ backscroll, seeded }: Pick<Bench, "backscroll" | "seeded">): Promise<{ conversations: number; pages: number; ms: number }> {
+async function walkByCursor({
+  backscroll,
+  seeded,
+}: Pick<Bench, "backscroll" | "seeded">): Promise<{ conversations: number; pages: number; ms: number }> {
   const startedAt = performance.now();
   let [conversations, pages] = [0, 0];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const found = await listConversationsFrom(backscroll.deps, seeded.userId, { cursor, limit: PAGE_SIZE });
     conversations += found.conversations.length;
     pages += 1;

@@ -19,10 +19,13 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 function ask({ method, body, expectedStatus }: LoadRequest, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const headers = body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const headers =
+      body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
     const asked = request({ host: "127.0.0.1", port, path, method, agent, headers }, (response) => {
       const { statusCode } = response;
-      response.on("end", () => (statusCode === expectedStatus ? resolve() : reject(new Error(`${path}: ${statusCode}`))));
+      response.on("end", () =>
+        statusCode === expectedStatus ? resolve() : reject(new Error(`${path}: ${statusCode}`)),
+      );
       response.on("error", reject);
       response.resume();
     });
@@ -33,13 +36,19 @@ function ask({ method, body, expectedStatus }: LoadRequest, path: string): Promi
 
 async function answer(load: LoadRequest): Promise<{ rate: number } | { error: string }> {
   try {
-    return { rate: await measureRate(load.concurrency, load.ms, (worker) => ask(load, load.paths[worker % load.paths.length] ?? "/")) };
+    return {
+      rate: await measureRate(load.concurrency, load.ms, (worker) =>
+        ask(load, load.paths[worker % load.paths.length] ?? "/"),
+      ),
+    };
   } catch (error) {
     return { error: String(error) };
   }
 }
 
-parentPort?.on("message", async (load: LoadRequest) => {
+async function report(load: LoadRequest): Promise<void> {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
   parentPort?.postMessage(await answer(load));
-});
+}
+
+parentPort?.on("message", (load: LoadRequest) => void report(load));

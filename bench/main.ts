@@ -53,9 +53,14 @@ try {
   await database.close();
 }
 
-async function measure(on: BenchDatabase, { size, effort }: Run): Promise<{ sections: readonly Section[]; restarted: boolean }> {
+async function measure(
+  on: BenchDatabase,
+  { size, effort }: Run,
+): Promise<{ sections: readonly Section[]; restarted: boolean }> {
   const seeder = await openBackscroll(on.url);
-  say(`seeding ${size.large.toLocaleString("en-US")} messages and ${size.conversations.toLocaleString("en-US")} conversations`);
+  say(
+    `seeding ${size.large.toLocaleString("en-US")} messages and ${size.conversations.toLocaleString("en-US")} conversations`,
+  );
   const seeded = await seed(on.url, await resolveUser(seeder.deps, USER), size);
   await seeder.close();
   say("restarting the server");
@@ -75,22 +80,30 @@ async function measure(on: BenchDatabase, { size, effort }: Run): Promise<{ sect
     const deletions = await measureDeletions(bench, size);
     const usage = await measureUsage(bench);
     const indexes = await measureIndexes(bench, size);
-    return { sections: [appends, inFlight, reads, appendGrowth, history, deletions, lists, exports, usage, indexes], restarted };
+    return {
+      sections: [appends, inFlight, reads, appendGrowth, history, deletions, lists, exports, usage, indexes],
+      restarted,
+    };
   } finally {
     await backscroll.close();
   }
 }
 
+function git(...args: readonly string[]): string {
+  return execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+}
+
 /** What the numbers hold for. */
 function conditions(on: BenchDatabase, restarted: boolean): readonly string[] {
-  const git = (...args: string[]): string => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
   const changed = git("status", "--porcelain", "--", "../packages/backscroll").length > 0;
   const seconds = Math.round((Date.now() - startedAt) / 1000);
   return [
     `${new Date().toISOString().slice(0, 10)}, commit ${git("rev-parse", "--short", "HEAD")}${changed ? " with changes not committed" : ""}, ${seconds} s`,
     `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB; everything on it, over loopback`,
     `Node ${process.versions.node}; ${on.description}`,
-    on.isEmbedded ? "the embedded server, a new cluster on the disk of the temporary folder" : "the server of `DATABASE_URL`, in schemas of its own",
+    on.isEmbedded
+      ? "the embedded server, a new cluster on the disk of the temporary folder"
+      : "the server of `DATABASE_URL`, in schemas of its own",
     restarted
       ? "the server was restarted after the rows were written: its buffers were empty, the system's file cache was not"
       : "the server was not restarted: it is not ours",

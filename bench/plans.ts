@@ -36,14 +36,18 @@ export async function captureStatements(work: () => Promise<unknown>): Promise<r
   } finally {
     prototype.query = query;
   }
-  return [...Map.groupBy(captured, ({ name }) => name).values()].flatMap((same) => same[Math.floor((same.length - 1) / 2)] ?? []);
+  return [...Map.groupBy(captured, ({ name }) => name).values()].flatMap(
+    (same) => same[Math.floor((same.length - 1) / 2)] ?? [],
+  );
 }
 
 /** Runs every minute by itself, whoever is measured. */
 const UPKEEP = new Set(["list_erasing", "delete_expired_idempotency_keys"]);
 
 function isCaptured(sent: unknown): sent is Captured {
-  return typeof sent === "object" && sent !== null && "name" in sent && typeof sent.name === "string" && "values" in sent;
+  return (
+    typeof sent === "object" && sent !== null && "name" in sent && typeof sent.name === "string" && "values" in sent
+  );
 }
 
 /** Plans chosen before this many runs are made for the values at hand: a server's connections are long past them. */
@@ -103,7 +107,8 @@ async function explainOne(client: pg.Client, { name, text, values }: Captured): 
 const HISTORY = new Set(["messages", "conversations"]);
 /** More than a page of messages that nobody wanted: some index does not fit. */
 const THROWN_AWAY_MAX = 200;
-const SCAN = /((?:Index Only|Index|Bitmap Index|Seq|Tid) Scan)( Backward)?(?: using (\S+))? on (\S+).*?\(actual rows=([\d.]+) loops=(\d+)\)/;
+const SCAN =
+  /((?:Index Only|Index|Bitmap Index|Seq|Tid) Scan)( Backward)?(?: using (\S+))? on (\S+).*?\(actual rows=([\d.]+) loops=(\d+)\)/;
 
 interface Scan {
   readonly kind: string;
@@ -122,7 +127,9 @@ function scansOf(lines: readonly string[]): readonly Scan[] {
     const [, kind = "", backward, index, table = "", rows = "", loops = ""] = match;
     const rest = lines.slice(at + 1);
     const nextNode = rest.findIndex((own) => own.includes("->"));
-    const filtered = /Rows Removed by Filter: (\d+)/.exec(rest.slice(0, nextNode < 0 ? undefined : nextNode).join("\n"));
+    const filtered = /Rows Removed by Filter: (\d+)/.exec(
+      rest.slice(0, nextNode < 0 ? undefined : nextNode).join("\n"),
+    );
     return [
       {
         kind,

@@ -27,7 +27,12 @@ export function atMost(name: string, bound: number, reached: Spread): Target {
 
 /** Fails as soon as one is named. */
 export function none(name: string, found: readonly string[]): Target {
-  return { name, wanted: "none", reached: found.length === 0 ? "none" : found.map((each) => `\`${each}\``).join(", "), met: found.length === 0 };
+  return {
+    name,
+    wanted: "none",
+    reached: found.length === 0 ? "none" : found.map((each) => `\`${each}\``).join(", "),
+    met: found.length === 0,
+  };
 }
 
 /** The median, with the middle half of the rounds behind it. */
@@ -57,7 +62,11 @@ function tableLine(cells: readonly string[]): string {
 
 /** @param withDetails with what lies behind folds: the file has it, the terminal does not */
 export function toMarkdown(
-  { conditions, sections, targets: further }: { conditions: readonly string[]; sections: readonly Section[]; targets: readonly Target[] },
+  {
+    conditions,
+    sections,
+    targets: further,
+  }: { conditions: readonly string[]; sections: readonly Section[]; targets: readonly Target[] },
   { withDetails }: { withDetails: boolean },
 ): string {
   const targets = [...sections.flatMap((section) => section.targets ?? []), ...further];

@@ -37,14 +37,32 @@ export async function seed(url: string, userId: number, size: Size): Promise<See
     await insertLong(client, { userId, id: middleId, messages: size.middle });
     await insertLong(client, { userId, id: largeId, messages: size.large });
     await insertShort(client, { userId, count: size.conversations, daysApart: 200, archived: false, deleted: false });
-    await insertShort(client, { userId, count: size.conversations / 10, daysApart: 200, archived: true, deleted: false });
+    await insertShort(client, {
+      userId,
+      count: size.conversations / 10,
+      daysApart: 200,
+      archived: true,
+      deleted: false,
+    });
     await insertShort(client, { userId, count: size.conversations / 5, daysApart: 20, archived: false, deleted: true });
     const busyUserId = await insertUser(client, "busy");
-    await insertShort(client, { userId: busyUserId, count: size.conversations, daysApart: 0.2, archived: false, deleted: false });
+    await insertShort(client, {
+      userId: busyUserId,
+      count: size.conversations,
+      daysApart: 0.2,
+      archived: false,
+      deleted: false,
+    });
     // Others, so that one person's rows are a part of the tables as anywhere.
     for (let other = 0; other < 20; other += 1) {
       const otherId = await insertUser(client, `other-${other}`);
-      await insertShort(client, { userId: otherId, count: size.conversations / 10, daysApart: 100, archived: false, deleted: false });
+      await insertShort(client, {
+        userId: otherId,
+        count: size.conversations / 10,
+        daysApart: 100,
+        archived: false,
+        deleted: false,
+      });
     }
     await client.query("vacuum analyze");
     return { userId, smallIds, middleId, largeId, busyUserId };

@@ -30,7 +30,9 @@ async function runTests(): Promise<Counts> {
   const report = join(directory, "report.json");
   try {
     const green = await run(["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, "utf8")) as {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
+      readFileSync(report, "utf8"),
+    ) as {
       numPassedTests: number;
       numFailedTests: number;
       numPendingTests: number;

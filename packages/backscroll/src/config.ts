@@ -135,7 +135,12 @@ export const SETTINGS = {
     schema: z
       .string()
       .default("")
-      .transform((value) => value.split(",").map((name) => name.trim()).filter((name) => name !== "")),
+      .transform((value) =>
+        value
+          .split(",")
+          .map((name) => name.trim())
+          .filter((name) => name !== ""),
+      ),
     defaultText: "none",
     doc: "Names of the tools your agent may use, separated by commas.",
   },
@@ -168,7 +173,10 @@ export type Config = { readonly [Name in SettingName]: z.output<(typeof SETTINGS
 
 /** @returns a setting's flag: `--data-dir` for `BACKSCROLL_DATA_DIR` */
 export function flagOf({ env }: Setting): string {
-  return `--${env.replace(/^BACKSCROLL_/, "").toLowerCase().replaceAll("_", "-")}`;
+  return `--${env
+    .replace(/^BACKSCROLL_/, "")
+    .toLowerCase()
+    .replaceAll("_", "-")}`;
 }
 
 /** Names every bad variable and what it must be; never a value. */

@@ -37,7 +37,11 @@ export interface Backscroll {
   /** the HTTP API: mount it in a server of your own */
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** for people: what it runs on */
-  readonly description: { readonly database: string; readonly responder: string; readonly migrations: readonly string[] };
+  readonly description: {
+    readonly database: string;
+    readonly responder: string;
+    readonly migrations: readonly string[];
+  };
   /** Says at `/readyz` that nothing new should come. What runs goes on, for `drainTimeoutMs` at most. */
   drain(): void;
   /** Finishes what runs, disconnects, and stops the embedded PostgreSQL. */
@@ -149,7 +153,8 @@ function startUpkeep(deps: Deps): { stop(): Promise<void> } {
       await finishErasures(deps);
       while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
     } catch (error) {
-      if (!deps.stopping.aborted) deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+      if (!deps.stopping.aborted)
+        deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
     }
   };
   let running = run();

@@ -21,9 +21,11 @@ test(
           for (let n = 0; ; n += 1) {
             const id = `${round}-${writer}-${n}`;
             sent.add(id);
-            const response = await post(`${service.url}/api/conversations/kept/messages`, { role: "user", content: id, id }).catch(
-              () => null,
-            );
+            const response = await post(`${service.url}/api/conversations/kept/messages`, {
+              role: "user",
+              content: id,
+              id,
+            }).catch(() => null);
             if (response?.status !== 201) return;
             acknowledged.push(id);
             if (acknowledged.length === killAfter) {

@@ -13,7 +13,12 @@ plain("ten lines give a working history: create, save, recent, full history, lis
   const { conversations } = backscroll;
   const { id } = await conversations.createConversation(ADA, { title: "Trip to Rome" });
   await conversations.saveMessage(ADA, id, { role: "user", content: "Where to eat?" });
-  await conversations.saveMessage(ADA, id, { role: "assistant", content: "Trastevere.", tokensUsed: 12, latencyMs: 340 });
+  await conversations.saveMessage(ADA, id, {
+    role: "assistant",
+    content: "Trastevere.",
+    tokensUsed: 12,
+    latencyMs: 340,
+  });
   const recent = await conversations.getRecentMessages(ADA, id, { limit: 20 });
   const { messages, pagination } = await conversations.getFullHistory(ADA, id, { page: 1 });
   const list = await conversations.listUserConversations(ADA);
@@ -26,7 +31,9 @@ plain("ten lines give a working history: create, save, recent, full history, lis
   ]);
   expect(messages[0]?.createdAt).toBeInstanceOf(Date);
   expect(pagination).toMatchObject({ total: 2, page: 1, totalPages: 1, hasNext: false, hasPrev: false });
-  expect(list.conversations).toMatchObject([{ id, title: "Trip to Rome", messageCount: 2, lastMessagePreview: "Trastevere." }]);
+  expect(list.conversations).toMatchObject([
+    { id, title: "Trip to Rome", messageCount: 2, lastMessagePreview: "Trastevere." },
+  ]);
   await expect(conversations.getRecentMessages(ADA, id)).rejects.toMatchObject({ code: "conversation_not_found" });
   await backscroll.close();
 });
@@ -39,7 +46,9 @@ test("another user's conversation is told from none by nothing", async ({ servic
   expect(ofBob).toEqual(ofNobody);
 });
 
-test("two people may use the same id, each for a conversation of their own", async ({ services: { conversations } }) => {
+test("two people may use the same id, each for a conversation of their own", async ({
+  services: { conversations },
+}) => {
   await conversations.createConversation(ADA, { id: "chat-1", title: "Ada's" });
   await conversations.createConversation(BOB, { id: "chat-1", title: "Bob's" });
   await conversations.saveMessage(ADA, "chat-1", { role: "user", content: "from Ada", id: "m" });
@@ -59,12 +68,19 @@ test("a caller's mistake is named with its field, and nothing is stored", async 
   const { id } = await conversations.createConversation(ADA);
   const save = (message: object): Promise<unknown> =>
     conversations.saveMessage(ADA, id, { role: "user", content: "x", ...message });
-  await expect(save({ role: "robot" })).rejects.toMatchObject({ code: "invalid_request", details: { errors: [{ path: "role" }] } });
+  await expect(save({ role: "robot" })).rejects.toMatchObject({
+    code: "invalid_request",
+    details: { errors: [{ path: "role" }] },
+  });
   await expect(save({ content: "a\u0000b" })).rejects.toMatchObject({ details: { errors: [{ path: "content" }] } });
-  await expect(save({ metadata: { a: Number.POSITIVE_INFINITY } })).rejects.toMatchObject({ details: { errors: [{ path: "metadata" }] } });
+  await expect(save({ metadata: { a: Number.POSITIVE_INFINITY } })).rejects.toMatchObject({
+    details: { errors: [{ path: "metadata" }] },
+  });
   await expect(save({ tokensUsed: -1 })).rejects.toMatchObject({ details: { errors: [{ path: "tokens_used" }] } });
   await expect(save({ content: "x".repeat(1_048_577) })).rejects.toMatchObject({ code: "message_too_large" });
-  await expect(conversations.getRecentMessages(ADA, id, { limit: 0 })).rejects.toMatchObject({ code: "invalid_request" });
+  await expect(conversations.getRecentMessages(ADA, id, { limit: 0 })).rejects.toMatchObject({
+    code: "invalid_request",
+  });
   await expect(conversations.createConversation("")).rejects.toMatchObject({ code: "invalid_request" });
   expect((await conversations.getRecentMessages(ADA, id)).messages).toEqual([]);
 });
@@ -73,8 +89,12 @@ test("appends to 20 conversations at once share statements, and each gets its ow
   const { conversations } = services;
   const ids = Array.from({ length: 20 }, (_, i) => `c${i}`);
   await Promise.all(ids.map((id) => conversations.createConversation(ADA, { id })));
-  const saves = ids.flatMap((id) => [1, 2, 3].map((n) => conversations.saveMessage(ADA, id, { role: "user", content: `${id} ${n}` })));
-  const absent = conversations.saveMessage(ADA, "absent", { role: "user", content: "lost?" }).catch((error: unknown) => error);
+  const saves = ids.flatMap((id) =>
+    [1, 2, 3].map((n) => conversations.saveMessage(ADA, id, { role: "user", content: `${id} ${n}` })),
+  );
+  const absent = conversations
+    .saveMessage(ADA, "absent", { role: "user", content: "lost?" })
+    .catch((error: unknown) => error);
   const saved = await Promise.all(saves);
   expect(saved.map(({ conversationId, content, seq }) => `${conversationId} ${content} ${seq}`)).toEqual(
     ids.flatMap((id) => [1, 2, 3].map((n) => `${id} ${id} ${n} ${n}`)),
@@ -82,14 +102,20 @@ test("appends to 20 conversations at once share statements, and each gets its ow
   expect(await absent).toMatchObject({ code: "conversation_not_found" });
 });
 
-test("the same message id in many conversations at once is a message of each", async ({ services: { conversations } }) => {
+test("the same message id in many conversations at once is a message of each", async ({
+  services: { conversations },
+}) => {
   const ids = Array.from({ length: 10 }, (_, i) => `c${i}`);
   const id = "0190b0a0-0000-7000-8000-000000000001";
   await Promise.all(ids.map((conversation) => conversations.createConversation(ADA, { id: conversation })));
   const saved = await Promise.all(
-    ids.map((conversation) => conversations.saveMessage(ADA, conversation, { role: "user", content: conversation, id })),
+    ids.map((conversation) =>
+      conversations.saveMessage(ADA, conversation, { role: "user", content: conversation, id }),
+    ),
   );
-  expect(saved.map(({ conversationId, content }) => [conversationId, content])).toEqual(ids.map((each) => [each, each]));
+  expect(saved.map(({ conversationId, content }) => [conversationId, content])).toEqual(
+    ids.map((each) => [each, each]),
+  );
 });
 
 test("a save with a used id does not disturb the others it travels with", async ({ services: { conversations } }) => {
@@ -115,7 +141,9 @@ test("a conversation locked by somebody holds up nobody else's append", async ({
   await client.query("begin");
   await client.query("select from conversations where client_id = 'locked' for update");
   let lockedIsSaved = false;
-  const locked = conversations.saveMessage(ADA, "locked", { role: "user", content: "waits" }).then(() => (lockedIsSaved = true));
+  const locked = conversations
+    .saveMessage(ADA, "locked", { role: "user", content: "waits" })
+    .then(() => (lockedIsSaved = true));
   const free = await Promise.all(
     Array.from({ length: 5 }, (_, i) => conversations.saveMessage(ADA, "free", { role: "user", content: `m${i}` })),
   );

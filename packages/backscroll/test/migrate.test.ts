@@ -34,7 +34,12 @@ test("a migration that was changed after its release is refused", async () => {
 test("a migration that fails leaves nothing of itself, and works when mended", async () => {
   const databaseUrl = await emptySchema();
   const known = await readMigrations();
-  const broken = { version: known.length + 1, name: "9999_broken.sql", sql: "create table half (); select 1/0", checksum: "x" };
+  const broken = {
+    version: known.length + 1,
+    name: "9999_broken.sql",
+    sql: "create table half (); select 1/0",
+    checksum: "x",
+  };
   await expect(migrate(databaseUrl, [...known, broken])).rejects.toThrow("division by zero");
   const mended = { ...broken, sql: "create table half ()" };
   expect(await migrate(databaseUrl, [...known, mended])).toEqual(["9999_broken.sql"]);

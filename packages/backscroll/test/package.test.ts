@@ -25,7 +25,11 @@ await backscroll.close();
 `;
 
 function run(command: string, args: readonly string[], cwd: string, env: Record<string, string> = {}): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", env: { ...process.env, ...env } });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
   expect(status, `${command} ${args.join(" ")}\n${stdout}${stderr}`).toBe(0);
   return stdout;
 }
@@ -59,6 +63,10 @@ test("the packed packages install, type-check and run as a consumer would use th
   run("tsc", ["-p", consumer], consumer);
   const stdout = run(process.execPath, ["out/main.js"], consumer, { DATABASE_URL: databaseUrl });
   expect(stdout.trim()).toBe("1 conversation_not_found conversation_not_found");
-  const version = run(process.execPath, [join(modules, "backscroll", "dist", "cli", "main.js"), "--version"], dirname(modules));
+  const version = run(
+    process.execPath,
+    [join(modules, "backscroll", "dist", "cli", "main.js"), "--version"],
+    dirname(modules),
+  );
   expect(version).toMatch(/^\d+\.\d+\.\d+$/m);
 });

@@ -35,7 +35,7 @@ test("pages of a window of time hold exactly what was said in it, equal times in
         ...model.messages.map(({ created_at }) => created_at),
         "2026-12-31T00:00:00.000Z",
       ];
-      const [from = "", to = ""] = [times[a % times.length], times[b % times.length]].toSorted();
+      const [from = "", to = ""] = [times[a % times.length] ?? "", times[b % times.length] ?? ""].toSorted();
       const since = model.messages.filter(({ created_at }) => created_at >= from);
       await expectPages(
         model,

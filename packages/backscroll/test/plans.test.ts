@@ -26,7 +26,9 @@ async function seed(services: Services): Promise<messages.ConversationName> {
     insert into messages (user_id, conversation_id, seq, id, role, content, created_at)
     select user_id, id, n, gen_random_uuid(), 'user', repeat('words ', 30), now() - interval '1 day' + n * interval '1 second'
       from conversations, generate_series(1, 20000) as n where title <> 'Seeded'`);
-  await run("update conversations set last_seq = 20000, message_count = 20000, version = 20000 where title <> 'Seeded'");
+  await run(
+    "update conversations set last_seq = 20000, message_count = 20000, version = 20000 where title <> 'Seeded'",
+  );
   await run(`
     insert into deleted_messages (user_id, conversation_id, seq)
     select user_id, id, n from conversations, generate_series(20001, 20003) as n where title = 'Seeded'`);
@@ -49,7 +51,10 @@ function recorder(services: Services): { deps: Deps; statements: Map<string, Sta
   });
   const { db } = services.deps;
   const recorded: Database = { ...recording(db), transaction: (work) => db.transaction((tx) => work(recording(tx))) };
-  return { deps: { ...services.deps, db: recorded, appender: createAppender(recorded, { batching: true }) }, statements };
+  return {
+    deps: { ...services.deps, db: recorded, appender: createAppender(recorded, { batching: true }) },
+    statements,
+  };
 }
 
 test("no hot statement reads a table from end to end, planned with or without its values", async ({ services }) => {
@@ -86,10 +91,13 @@ test("no hot statement reads a table from end to end, planned with or without it
     for (const { name, text, values } of statements.values()) {
       if (name === "check_health") continue;
       plans.push([name, await explain(client, `explain (costs off) ${text}`, [...values])]);
-      if (canPlanWithoutValues) plans.push([`${name}, generic`, await explain(client, `explain (generic_plan, costs off) ${text}`)]);
+      if (canPlanWithoutValues)
+        plans.push([`${name}, generic`, await explain(client, `explain (generic_plan, costs off) ${text}`)]);
     }
     expect(plans.length).toBeGreaterThan(40);
-    const scanning = plans.filter(([, plan]) => /Seq Scan on (messages|conversations|deleted_messages|usage_daily)/.test(plan));
+    const scanning = plans.filter(([, plan]) =>
+      /Seq Scan on (messages|conversations|deleted_messages|usage_daily)/.test(plan),
+    );
     expect(scanning.map(([name, plan]) => `${name}\n${plan}`).join("\n\n")).toBe("");
   } finally {
     client.release();

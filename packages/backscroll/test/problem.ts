@@ -8,7 +8,7 @@ export function expectProblem(answer: Answer, code?: ErrorCode): void {
   expect(answer.headers.get("content-type"), answer.text.slice(0, 300)).toBe("application/problem+json");
   const { errors, ...problem } = answer.json as Record<string, unknown>;
   expect(problem).toEqual({
-    type: `/api/docs#error-${problem["code"]}`,
+    type: `/api/docs#error-${String(problem["code"])}`,
     title: expect.stringMatching(/^[A-Z]/),
     status: answer.status,
     detail: expect.any(String),

@@ -23,7 +23,11 @@ async function slowResponder(): Promise<{ url: string; asked: Promise<void>; rel
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, asked: asked.promise, release: released.resolve };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    asked: asked.promise,
+    release: released.resolve,
+  };
 }
 
 async function ownDatabase(): Promise<Record<string, string>> {
@@ -56,12 +60,21 @@ test("SIGTERM finishes the running turn, cuts no request, takes nothing new, and
   await responder.asked;
 
   service.child.kill("SIGTERM");
-  await expect.poll(() => fetch(`${service.url}/livez`).then(() => "open", () => "closed")).toBe("closed");
+  await expect
+    .poll(() =>
+      fetch(`${service.url}/livez`).then(
+        () => "open",
+        () => "closed",
+      ),
+    )
+    .toBe("closed");
   responder.release();
 
   const answer = await turn;
   expect(answer.status).toBe(200);
-  expect(((await answer.json()) as { assistant_message: { content: string } }).assistant_message.content).toBe("late, but here");
+  expect(((await answer.json()) as { assistant_message: { content: string } }).assistant_message.content).toBe(
+    "late, but here",
+  );
   expect(await service.ended).toBe(0);
 });
 
@@ -95,7 +108,14 @@ test("a second Ctrl+C quits at once with 130, and what was saved stays", async (
   await responder.asked;
 
   service.child.kill("SIGINT");
-  await expect.poll(() => fetch(`${service.url}/livez`).then(() => "open", () => "closed")).toBe("closed");
+  await expect
+    .poll(() =>
+      fetch(`${service.url}/livez`).then(
+        () => "open",
+        () => "closed",
+      ),
+    )
+    .toBe("closed");
   service.child.kill("SIGINT");
 
   expect(await service.ended).toBe(130);
@@ -147,9 +167,16 @@ test("export and import carry everything from one database to another, through a
 
   const imported = await runCommand(["--json", "import", file], to);
   expect(imported.status).toBe(0);
-  expect(JSON.parse(imported.stdout)).toMatchObject({ conversations: { created: 3 }, messages: { saved: 6 }, failed: 0 });
+  expect(JSON.parse(imported.stdout)).toMatchObject({
+    conversations: { created: 3 },
+    messages: { saved: 6 },
+    failed: 0,
+  });
   const again = await runCommand(["--json", "import", file], to);
-  expect(JSON.parse(again.stdout)).toMatchObject({ conversations: { existing: 3 }, messages: { saved: 0, skipped: 6 } });
+  expect(JSON.parse(again.stdout)).toMatchObject({
+    conversations: { existing: 3 },
+    messages: { saved: 0, skipped: 6 },
+  });
 
   const [before, after] = [await runCommand(["export"], from), await runCommand(["export"], to)];
   const withoutTime = (text: string): string => text.replace(/"exported_at":"[^"]+"/, "");
@@ -163,11 +190,21 @@ test("an import that cannot store an item names it, stores the rest, and exits 1
   const message = { id: "good", role: "user", content: "hi", created_at: "2026-01-01T00:00:00.000Z" };
   writeFileSync(
     file,
-    JSON.stringify({ backscroll_export: 1, conversations: [{ conversation, messages: [{ ...message, id: "bad", role: "robot" }, message] }] }),
+    JSON.stringify({
+      backscroll_export: 1,
+      conversations: [{ conversation, messages: [{ ...message, id: "bad", role: "robot" }, message] }],
+    }),
   );
-  const { status, stdout, stderr } = await runCommand(["--json", "import", file, "--user", "ada@example.com"], database);
+  const { status, stdout, stderr } = await runCommand(
+    ["--json", "import", file, "--user", "ada@example.com"],
+    database,
+  );
   expect(status).toBe(1);
-  expect(JSON.parse(stdout)).toMatchObject({ messages: { saved: 1 }, failed: 1, errors: [{ conversation_id: "c", message_id: "bad" }] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    messages: { saved: 1 },
+    failed: 1,
+    errors: [{ conversation_id: "c", message_id: "bad" }],
+  });
   expect(stderr).toContain("c / bad: role");
   expect((await runCommand(["import", join(temporaryDirectory(), "absent.json")], database)).status).toBe(2);
 });

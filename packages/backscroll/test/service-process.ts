@@ -29,7 +29,10 @@ export function temporaryDirectory(): string {
 }
 
 /** Starts the command line. It is killed, if it still runs, when the test is over. */
-export function startCommand(args: readonly string[], environment: Record<string, string> = {}): Omit<ServiceProcess, "url"> {
+export function startCommand(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Omit<ServiceProcess, "url"> {
   const child = spawn(process.execPath, ["--conditions=backscroll-source", MAIN, ...args], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],

@@ -32,10 +32,15 @@ test("a turn saves the question and the reply, in a conversation made for it", a
   expect(history.json.messages).toEqual([json.user_message, json.assistant_message]);
 });
 
-test("the guide's chat endpoint answers in its short form, and goes on in the same conversation", async ({ services }) => {
+test("the guide's chat endpoint answers in its short form, and goes on in the same conversation", async ({
+  services,
+}) => {
   const first = await services.call(ADA, "POST", "/api/chat", { message: "Hello" });
   expect(Object.keys(first.json)).toEqual(["response", "conversation_id"]);
-  const second = await services.call(ADA, "POST", "/api/chat", { message: "More", conversation_id: first.json.conversation_id });
+  const second = await services.call(ADA, "POST", "/api/chat", {
+    message: "More",
+    conversation_id: first.json.conversation_id,
+  });
   expect(second.json.conversation_id).toBe(first.json.conversation_id);
   const { json } = await services.call(ADA, "GET", `/api/conversations/${first.json.conversation_id}`);
   expect(json.message_count).toBe(4);
@@ -63,7 +68,11 @@ test("tool calls and results are kept in parts, in the order they came, with tok
     ),
   );
   const { json } = await services.call(ADA, "POST", SEND, { message: "Where?" });
-  expect(json.assistant_message).toMatchObject({ content: "Let me look. Trastevere.", tokens_used: 42, model: "scripted-1" });
+  expect(json.assistant_message).toMatchObject({
+    content: "Let me look. Trastevere.",
+    tokens_used: 42,
+    model: "scripted-1",
+  });
   expect(json.assistant_message.latency_ms).toBeGreaterThanOrEqual(0);
   expect(json.assistant_message.parts).toEqual([
     { type: "text", text: "Let me look. " },
@@ -77,24 +86,27 @@ test.for([
   ["failed", 502, "responder_failed", undefined],
   ["rate_limited", 503, "responder_rate_limited", "7"],
   ["timeout", 504, "responder_timeout", undefined],
-] as const)("a responder that says %s is %i, the question is kept, and the same message_id asks again", async ([failure, status, code, retryAfter]) => {
-  let tries = 0;
-  const services = await withResponder(async function* () {
-    tries += 1;
-    if (tries === 1) throw new ResponderError(failure, "provider secret", { retryAfterSeconds: 7 });
-    yield { type: "text", text: "now" };
-  });
-  const failed = await services.call(ADA, "POST", SEND, { message: "Hello", message_id: "m1" });
-  expect(failed.status).toBe(status);
-  expect(failed.json.code).toBe(code);
-  expect(failed.headers.get("retry-after")).toBe(retryAfter ?? null);
-  expect(failed.text).not.toContain("secret");
+] as const)(
+  "a responder that says %s is %i, the question is kept, and the same message_id asks again",
+  async ([failure, status, code, retryAfter]) => {
+    let tries = 0;
+    const services = await withResponder(async function* () {
+      tries += 1;
+      if (tries === 1) throw new ResponderError(failure, "provider secret", { retryAfterSeconds: 7 });
+      yield { type: "text", text: "now" };
+    });
+    const failed = await services.call(ADA, "POST", SEND, { message: "Hello", message_id: "m1" });
+    expect(failed.status).toBe(status);
+    expect(failed.json.code).toBe(code);
+    expect(failed.headers.get("retry-after")).toBe(retryAfter ?? null);
+    expect(failed.text).not.toContain("secret");
 
-  const retried = await services.call(ADA, "POST", SEND, { message: "Hello", message_id: "m1" });
-  expect(retried.status).toBe(200);
-  const history = await services.call(ADA, "GET", `/api/conversations/${retried.json.conversation_id}/messages`);
-  expect(history.json.messages.map(({ content }: { content: string }) => content)).toEqual(["now", "Hello"]);
-});
+    const retried = await services.call(ADA, "POST", SEND, { message: "Hello", message_id: "m1" });
+    expect(retried.status).toBe(200);
+    const history = await services.call(ADA, "GET", `/api/conversations/${retried.json.conversation_id}/messages`);
+    expect(history.json.messages.map(({ content }: { content: string }) => content)).toEqual(["now", "Hello"]);
+  },
+);
 
 test("a responder that hangs is given up after its time", async () => {
   const services = await withResponder(
@@ -104,7 +116,10 @@ test("a responder that hangs is given up after its time", async () => {
     },
     { responderTimeoutMs: 50 },
   );
-  expect(await services.call(ADA, "POST", SEND, { message: "Hello" })).toMatchObject({ status: 504, json: { code: "responder_timeout" } });
+  expect(await services.call(ADA, "POST", SEND, { message: "Hello" })).toMatchObject({
+    status: 504,
+    json: { code: "responder_timeout" },
+  });
 });
 
 test("the same message_id 20 times at once asks once, and everybody gets the one answer", async () => {
@@ -125,7 +140,11 @@ test("the same message_id 20 times at once asks once, and everybody gets the one
 
 test("a message_id with another text is a conflict", async ({ services }) => {
   const first = await services.call(ADA, "POST", SEND, { message: "Hello", message_id: "m1" });
-  const second = await services.call(ADA, "POST", SEND, { message: "Bye", message_id: "m1", conversation_id: first.json.conversation_id });
+  const second = await services.call(ADA, "POST", SEND, {
+    message: "Bye",
+    message_id: "m1",
+    conversation_id: first.json.conversation_id,
+  });
   expect(second).toMatchObject({ status: 409, json: { code: "message_id_conflict" } });
 });
 

@@ -83,7 +83,7 @@ const BAD_BODIES: [method: string, path: string, body: unknown, blamed: string][
   ["PATCH", "/api/conversations/c", {}, ""],
   ["PATCH", "/api/conversations/c", { pinned: "yes" }, "pinned"],
   ["PATCH", "/api/conversations/c", { id: "d" }, ""],
-  ["POST", SAVE, {}, "role"],
+  ["POST", SAVE, { content: "x" }, "role"],
   ["POST", SAVE, { ...valid, foo: 1 }, ""],
   ["POST", SAVE, { ...valid, role: "robot" }, "role"],
   ["POST", SAVE, { role: "user" }, "content"],

@@ -27,9 +27,10 @@ function createProgram(): Command {
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
     (flags) => serve(terminal(), settings(flags), version),
   );
-  withSettings(program.command("migrate").description("bring the database to the newest version"), DATABASE_SETTINGS).action(
-    (flags) => migrateCommand(terminal(), settings(flags)),
-  );
+  withSettings(
+    program.command("migrate").description("bring the database to the newest version"),
+    DATABASE_SETTINGS,
+  ).action((flags) => migrateCommand(terminal(), settings(flags)));
   withSettings(
     program
       .command("export")
@@ -85,7 +86,11 @@ function exitCodeOf(error: unknown): number {
 
 function isUnreachable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isUnreachable);
-  return error instanceof Error && "code" in error && /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENOENT_SOCKET|28P01|28000|3D000|57P03)$/.test(String(error.code));
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENOENT_SOCKET|28P01|28000|3D000|57P03)$/.test(String(error.code))
+  );
 }
 
 const [major = 0] = process.versions.node.split(".").map(Number);

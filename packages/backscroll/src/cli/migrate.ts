@@ -7,7 +7,9 @@ import type { Terminal } from "./terminal.ts";
 export async function migrateCommand(terminal: Terminal, flags: Partial<Record<SettingName, string>>): Promise<void> {
   const config = loadConfig(process.env, flags);
   const embedded =
-    config.databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, share: true }) : undefined;
+    config.databaseUrl === undefined
+      ? await startEmbeddedPostgres({ dataDir: config.dataDir, share: true })
+      : undefined;
   try {
     const applied = await migrate(config.databaseUrl ?? embedded?.connectionString ?? "");
     if (terminal.json) terminal.data(`${JSON.stringify({ applied })}\n`);

@@ -40,7 +40,8 @@ export async function serve(
     const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
     const { database, responder } = backscroll.description;
     const readyMs = Math.round(performance.now() - startedAt);
-    if (terminal.json) terminal.data(`${JSON.stringify({ url: origin, version, database, responder, ready_ms: readyMs })}\n`);
+    if (terminal.json)
+      terminal.data(`${JSON.stringify({ url: origin, version, database, responder, ready_ms: readyMs })}\n`);
     const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
     terminal.say(`${pc.bold("Backscroll")} ${version}`);
     terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);

@@ -25,7 +25,7 @@ export function encodeConversationCursor({ pinned, updatedAt, id }: Conversation
 
 /** @throws {BackscrollError} invalid_cursor */
 export function decodeConversationCursor(cursor: string): ConversationCursor {
-  const match = /^c([pu])(\d{1,15})\.([0-9a-f-]{36})$/.exec(decode(cursor));
+  const match = /^c([pu])(\d{1,15})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(decode(cursor));
   if (match === null) throw invalidCursor();
   const found = { pinned: match[1] === "p", updatedAt: new Date(Number(match[2])), id: match[3] ?? "" };
   if (Number.isNaN(found.updatedAt.getTime()) || encodeConversationCursor(found) !== cursor) throw invalidCursor();

@@ -13,6 +13,7 @@ import { problemResponse } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 import { historyRoutes } from "./history.ts";
 import { idempotent } from "./idempotency.ts";
+import { invalidRequest, toFieldErrors } from "./invalid-request.ts";
 import { meRoutes } from "./me.ts";
 import { messageRoutes } from "./messages.ts";
 import { transferRoutes } from "./transfer.ts";
@@ -31,10 +32,7 @@ export function createApp(deps: Deps, { authenticate, bodyBytesMax }: AppOptions
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
-      const errors = result.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
-      const [first] = errors;
-      const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-      throw new BackscrollError("invalid_request", `${first?.path ?? ""} ${first?.message ?? ""}${others}`.trim(), { errors });
+      throw invalidRequest(...toFieldErrors(result.error.issues));
     },
   });
 

@@ -11,7 +11,7 @@ import * as conversations from "../service/conversations.ts";
 import type { Pagination } from "../service/history.ts";
 import type { App } from "./context.ts";
 import { invalidRequest } from "./invalid-request.ts";
-import { json, problems } from "./json.ts";
+import { bodyProblems, json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 
 const params = z.strictObject({ conversationId: schema.Id });
@@ -25,11 +25,11 @@ const create = createRoute({
   path: "/api/conversations",
   operationId: "createConversation",
   summary: "Create a conversation",
-  request: { body: { required: true, ...json(schema.NewConversation) } },
+  request: { body: { required: false, ...json(schema.NewConversation) } },
   responses: {
     201: { description: "Created", ...json(schema.ConversationCreated) },
     200: { description: "It was there already, with the same title and metadata", ...json(schema.ConversationCreated) },
-    ...problems("conversation_id_conflict"),
+    ...bodyProblems("conversation_id_conflict"),
   },
 });
 
@@ -38,7 +38,8 @@ const list = createRoute({
   path: "/api/conversations",
   operationId: "listConversations",
   summary: "List conversations: pinned ones first, each part by newest activity",
-  description: "By `page` and `page_size`, or by `cursor` and `limit`: a cursor shows nothing twice when others move up.",
+  description:
+    "By `page` and `page_size`, or by `cursor` and `limit`: a cursor shows nothing twice when others move up.",
   request: {
     query: z.strictObject({
       ...pageParams,
@@ -68,7 +69,10 @@ const get = createRoute({
   operationId: "getConversation",
   summary: "Read one conversation",
   request: { params },
-  responses: { 200: { description: "The conversation", ...json(schema.Conversation) }, ...problems("conversation_not_found") },
+  responses: {
+    200: { description: "The conversation", ...json(schema.Conversation) },
+    ...problems("conversation_not_found"),
+  },
 });
 
 const update = createRoute({
@@ -77,7 +81,10 @@ const update = createRoute({
   operationId: "updateConversation",
   summary: "Rename, pin, archive, or replace the metadata",
   request: { params, body: { required: true, ...json(schema.ConversationChanges) } },
-  responses: { 200: { description: "As it is now", ...json(schema.Conversation) }, ...problems("conversation_not_found") },
+  responses: {
+    200: { description: "As it is now", ...json(schema.Conversation) },
+    ...bodyProblems("conversation_not_found"),
+  },
 });
 
 const remove = createRoute({
@@ -88,7 +95,10 @@ const remove = createRoute({
   request: {
     params,
     query: z.strictObject({
-      permanent: schema.booleanParam().optional().openapi({ description: "Erase it, from the trash too; nothing restores it" }),
+      permanent: schema
+        .booleanParam()
+        .optional()
+        .openapi({ description: "Erase it, from the trash too; nothing restores it" }),
     }),
   },
   responses: {
@@ -103,7 +113,10 @@ const restore = createRoute({
   operationId: "restoreConversation",
   summary: "Take a conversation out of the trash, within 30 days",
   request: { params },
-  responses: { 200: { description: "As it is now", ...json(schema.Conversation) }, ...problems("conversation_not_found") },
+  responses: {
+    200: { description: "As it is now", ...json(schema.Conversation) },
+    ...problems("conversation_not_found"),
+  },
 });
 
 const trash = createRoute({
@@ -140,7 +153,10 @@ export function conversationRoutes(app: App): void {
     const { page, page_size: pageSize, cursor, limit, ...filter } = c.req.valid("query");
     const byCursor = cursor !== undefined || limit !== undefined;
     if (byCursor && (page !== undefined || pageSize !== undefined)) {
-      throw invalidRequest("cursor", "goes with limit, and page with page_size: send one of the pairs");
+      throw invalidRequest({
+        path: "cursor",
+        message: "goes with limit, and page with page_size: send one of the pairs",
+      });
     }
     if (byCursor) {
       const size = limit ?? LIMITS.conversationsPageSizeDefault;

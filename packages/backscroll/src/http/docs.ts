@@ -84,26 +84,50 @@ function page(document: OpenApiDocument): Html {
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
   return html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Backscroll API</title><style>${raw(STYLE)}</style></head>
-<body><main>
-<h1>Backscroll API</h1>
-<p>${prose(document.info.description ?? "")} As a file: <a href="/api/openapi.json">openapi.json</a>.</p>
-<h2>Endpoints</h2>
-${operations.map(({ path, method, operation }) => operationHtml(path, method, operation))}
-<h2>Shapes</h2>
-${Object.entries(document.components?.schemas ?? {}).map(
-  ([name, schema]) => html`<details id="shape-${name}"><summary><code>${name}</code></summary>
-<pre>${outline(schema)}</pre></details>`,
-)}
-<h2>Errors</h2>
-<div class="wide"><table><tr><th>code</th><th>status</th><th>meaning</th></tr>
-${(Object.entries(ERROR_CODES) as [ErrorCode, string][]).map(
-  ([code, meaning]) => html`<tr id="error-${code}"><td><code>${code}</code></td><td>${STATUS[code]}</td><td>${prose(meaning)}</td></tr>`,
-)}
-</table></div>
-</main></body></html>`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>Backscroll API</title>
+        <style>
+          ${raw(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <h1>Backscroll API</h1>
+          <p>${prose(document.info.description ?? "")} As a file: <a href="/api/openapi.json">openapi.json</a>.</p>
+          <h2>Endpoints</h2>
+          ${operations.map(({ path, method, operation }) => operationHtml(path, method, operation))}
+          <h2>Shapes</h2>
+          ${Object.entries(document.components?.schemas ?? {}).map(
+            ([name, schema]) =>
+              html`<details id="shape-${name}">
+                <summary><code>${name}</code></summary>
+                <pre>${outline(schema)}</pre>
+              </details>`,
+          )}
+          <h2>Errors</h2>
+          <div class="wide">
+            <table>
+              <tr>
+                <th>code</th>
+                <th>status</th>
+                <th>meaning</th>
+              </tr>
+              ${(Object.entries(ERROR_CODES) as [ErrorCode, string][]).map(
+                ([code, meaning]) =>
+                  html`<tr id="error-${code}">
+                    <td><code>${code}</code></td>
+                    <td>${STATUS[code]}</td>
+                    <td>${prose(meaning)}</td>
+                  </tr>`,
+              )}
+            </table>
+          </div>
+        </main>
+      </body>
+    </html>`;
 }
 
 /** @returns text whose `words` are code */
@@ -113,19 +137,48 @@ function prose(text: string): Html {
 
 function operationHtml(path: string, method: string, operation: Operation): Html {
   const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
-  return html`<details><summary><b>${method.toUpperCase()}</b> <code>${path}</code> <span>${operation.summary}</span></summary>
-${operation.description === undefined ? "" : html`<p class="text">${prose(operation.description)}</p>`}
-${operation.parameters === undefined ? "" : html`<div class="wide"><table><tr><th>parameter</th><th>in</th><th>is</th></tr>${operation.parameters.map(
-    (parameter) => html`<tr><td><code>${parameter.name}</code></td><td>${parameter.in}</td>
-<td><code>${outline(parameter.schema ?? {})}</code> ${prose(parameter.description ?? parameter.schema?.description ?? "")}</td></tr>`,
-  )}</table></div>`}
-${body === undefined ? "" : html`<p>Body</p><pre>${outline(body)}</pre>`}
-<p>Answers</p>
-<ul>${Object.entries(operation.responses).map(([status, response]) => {
-    const schema = Object.values(response.content ?? {})[0]?.schema;
-    const shape = schema === undefined || status >= "400" ? "" : html`<pre>${outline(schema)}</pre>`;
-    return html`<li><code>${status}</code> ${prose(response.description)}${shape}</li>`;
-  })}</ul></details>`;
+  return html`<details>
+    <summary><b>${method.toUpperCase()}</b> <code>${path}</code> <span>${operation.summary}</span></summary>
+    ${operation.description === undefined ? "" : html`<p class="text">${prose(operation.description)}</p>`}
+    ${
+      operation.parameters === undefined
+        ? ""
+        : html`<div class="wide">
+            <table>
+              <tr>
+                <th>parameter</th>
+                <th>in</th>
+                <th>is</th>
+              </tr>
+              ${operation.parameters.map(
+                (parameter) =>
+                  html`<tr>
+                    <td><code>${parameter.name}</code></td>
+                    <td>${parameter.in}</td>
+                    <td>
+                      <code>${outline(parameter.schema ?? {})}</code>
+                      ${prose(parameter.description ?? parameter.schema?.description ?? "")}
+                    </td>
+                  </tr>`,
+              )}
+            </table>
+          </div>`
+    }
+    ${
+      body === undefined
+        ? ""
+        : html`<p>Body</p>
+            <pre>${outline(body)}</pre>`
+    }
+    <p>Answers</p>
+    <ul>
+      ${Object.entries(operation.responses).map(([status, response]) => {
+        const schema = Object.values(response.content ?? {})[0]?.schema;
+        const shape = schema === undefined || status >= "400" ? "" : html`<pre>${outline(schema)}</pre>`;
+        return html`<li><code>${status}</code> ${prose(response.description)}${shape}</li>`;
+      })}
+    </ul>
+  </details>`;
 }
 
 /** @returns a shape as people write it: `{ id: string, parts?: Part[] }` */

@@ -82,8 +82,10 @@ function checkCombination({ page, page_size, limit, before, after, around, from,
   const windows = Object.entries({ before, after, around }).filter(([, value]) => value !== undefined);
   const paged = page !== undefined || page_size !== undefined;
   const [first, second] = windows.map(([name]) => name);
-  if (first !== undefined && second !== undefined) throw invalidRequest(first, `does not go with ${second}`);
-  if (paged && first !== undefined) throw invalidRequest("page", `does not go with ${first}`);
-  if (paged && limit !== undefined) throw invalidRequest("limit", "does not go with page: send page_size");
-  if (from && to && from >= to) throw invalidRequest("from", "must be before `to`");
+  if (first !== undefined && second !== undefined)
+    throw invalidRequest({ path: first, message: `does not go with ${second}` });
+  if (paged && first !== undefined) throw invalidRequest({ path: "page", message: `does not go with ${first}` });
+  if (paged && limit !== undefined)
+    throw invalidRequest({ path: "limit", message: "does not go with page: send page_size" });
+  if (from && to && from >= to) throw invalidRequest({ path: "from", message: "must be before `to`" });
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { BackscrollError } from "../domain/errors.ts";
 import { runOnce } from "../service/idempotency.ts";
 import type { Context, Variables } from "./context.ts";
+import { invalidRequest } from "./invalid-request.ts";
 import type { MiddlewareHandler } from "hono";
 
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
@@ -11,19 +11,22 @@ export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c,
   const key = c.req.header("idempotency-key");
   if (key === undefined || c.req.method !== "POST") return next();
   if (!KEY_PATTERN.test(key)) {
-    const message = "must be 1 to 255 visible ASCII characters";
-    throw new BackscrollError("invalid_request", `Idempotency-Key ${message}`, { errors: [{ path: "Idempotency-Key", message }] });
+    throw invalidRequest({ path: "Idempotency-Key", message: "must be 1 to 255 visible ASCII characters" });
   }
   const { deps, user } = c.var;
-  const { response, replayed } = await runOnce(deps, { userId: user.id, key, requestHash: await hashRequest(c) }, async (seed) => {
-    c.set("idempotencySeed", seed);
-    await next();
-    return {
-      status: c.res.status,
-      contentType: c.res.headers.get("content-type") ?? "application/json",
-      body: Buffer.from(await c.res.clone().arrayBuffer()),
-    };
-  });
+  const { response, replayed } = await runOnce(
+    deps,
+    { userId: user.id, key, requestHash: await hashRequest(c) },
+    async (seed) => {
+      c.set("idempotencySeed", seed);
+      await next();
+      return {
+        status: c.res.status,
+        contentType: c.res.headers.get("content-type") ?? "application/json",
+        body: Buffer.from(await c.res.clone().arrayBuffer()),
+      };
+    },
+  );
   if (!replayed) return;
   const headers = { "content-type": response.contentType, "idempotency-replayed": "true" };
   return new Response(new Uint8Array(response.body), { status: response.status, headers });
@@ -31,5 +34,8 @@ export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c,
 
 async function hashRequest(c: Context): Promise<Buffer> {
   const { pathname, search } = new URL(c.req.url);
-  return createHash("sha256").update(`${c.req.method} ${pathname}${search}\n`).update(await c.req.text()).digest();
+  return createHash("sha256")
+    .update(`${c.req.method} ${pathname}${search}\n`)
+    .update(await c.req.text())
+    .digest();
 }

@@ -5,7 +5,9 @@ import { Problem } from "./schemas.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 
 /** The `content` of a request or an answer in JSON, for a route's description. */
-export function json<Schema extends z.ZodType>(schema: Schema): { content: { "application/json": { schema: Schema } } } {
+export function json<Schema extends z.ZodType>(
+  schema: Schema,
+): { content: { "application/json": { schema: Schema } } } {
   return { content: { "application/json": { schema } } };
 }
 
@@ -16,9 +18,17 @@ export function problems(...codes: readonly ErrorCode[]): Record<number, { descr
   return Object.fromEntries(
     [...byStatus].map(([status, own]) => [
       status,
-      { description: own.map((code) => `\`${code}\``).join(", "), content: { "application/problem+json": { schema: Problem } } },
+      {
+        description: own.map((code) => `\`${code}\``).join(", "),
+        content: { "application/problem+json": { schema: Problem } },
+      },
     ]),
   );
+}
+
+/** The same for a route that reads a body. */
+export function bodyProblems(...codes: readonly ErrorCode[]): Record<number, { description: string; content: object }> {
+  return problems("malformed_json", "body_too_large", "unsupported_media_type", ...codes);
 }
 
 /** @returns messages as a JSON array, their text joined as PostgreSQL wrote it */

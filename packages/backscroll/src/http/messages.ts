@@ -1,10 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { deriveId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
-import type { NewMessage, Part } from "../domain/message.ts";
+import type { NewMessage } from "../domain/message.ts";
 import * as messages from "../service/messages.ts";
 import type { App } from "./context.ts";
-import { joinMessages, json, jsonText, problems } from "./json.ts";
+import { bodyProblems, joinMessages, json, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 
 const conversationParams = z.strictObject({ conversationId: schema.Id });
@@ -16,7 +16,9 @@ const SaveMessages = z
     z.strictObject({ messages: z.array(schema.NewMessage).min(1).max(LIMITS.messagesPerSaveMax) }),
   ])
   .openapi("SaveMessages");
-const SavedMessages = z.union([schema.Message, z.object({ messages: z.array(schema.Message) })]).openapi("SavedMessages");
+const SavedMessages = z
+  .union([schema.Message, z.object({ messages: z.array(schema.Message) })])
+  .openapi("SavedMessages");
 
 const save = createRoute({
   method: "post",
@@ -27,7 +29,7 @@ const save = createRoute({
   responses: {
     201: { description: "Stored, in order: the message, or `messages` when many were sent", ...json(SavedMessages) },
     200: { description: "All of them were there already, with the same bodies", ...json(SavedMessages) },
-    ...problems("conversation_not_found", "message_id_conflict", "message_too_large", "body_too_large"),
+    ...bodyProblems("conversation_not_found", "message_id_conflict", "message_too_large"),
   },
 });
 
@@ -39,7 +41,7 @@ const edit = createRoute({
   request: { params: messageParams, body: { required: true, ...json(schema.MessageEdit) } },
   responses: {
     200: { description: "As it is now", ...json(schema.Message) },
-    ...problems("conversation_not_found", "message_not_found", "version_conflict", "message_too_large"),
+    ...bodyProblems("conversation_not_found", "message_not_found", "version_conflict", "message_too_large"),
   },
 });
 
@@ -87,7 +89,7 @@ function fromWire(message: z.infer<typeof schema.NewMessage>, seededId: string |
     id: message.id ?? seededId,
     role: message.role,
     content: message.content,
-    parts: message.parts as readonly Part[] | null | undefined,
+    parts: message.parts,
     model: message.model,
     tokensUsed: message.tokens_used,
     latencyMs: message.latency_ms,

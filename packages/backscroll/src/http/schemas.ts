@@ -9,13 +9,27 @@ import { ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
 
 export const Id = z.string().regex(ID_PATTERN, "must be 1 to 128 of A-Z a-z 0-9 _ . : -");
 const Time = z.iso.datetime({ offset: true }).openapi({ example: "2026-01-31T12:00:00.000Z" });
+
+/** Not `z.record` or `z.object`: they drop a key named `__proto__`, and what was sent is stored as it is. */
+function isObject(value: unknown): value is JsonObjectType {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 const JsonObject = z
-  .record(z.string(), z.unknown())
-  .openapi({ type: "object", additionalProperties: true }) as unknown as z.ZodType<JsonObjectType>;
+  .custom<JsonObjectType>(isObject, "must be an object")
+  .openapi({ type: "object", additionalProperties: true });
+const NullableJsonObject = z
+  .custom<JsonObjectType | null>((value) => value === null || isObject(value), "must be an object or null")
+  .openapi({ type: ["object", "null"], additionalProperties: true });
 const Part = z
-  .object({ type: z.string() })
-  .catchall(z.unknown())
-  .openapi("Part", { description: "What is not plain text, as its provider wrote it.", additionalProperties: true });
+  .custom<JsonObjectType & { readonly type: string }>(isObject, "must be an object")
+  .refine((part) => typeof part.type === "string", { path: ["type"], message: "must be a string" })
+  .openapi("Part", {
+    description: "What is not plain text, as its provider wrote it.",
+    type: "object",
+    required: ["type"],
+    properties: { type: { type: "string" } },
+    additionalProperties: true,
+  });
 
 export const Message = z
   .object({
@@ -29,7 +43,7 @@ export const Message = z
     model: z.string().nullable(),
     tokens_used: z.int().nullable(),
     latency_ms: z.int().nullable(),
-    metadata: JsonObject.nullable(),
+    metadata: NullableJsonObject,
     version: z.int().openapi({ description: "1, and one more with every edit" }),
     created_at: Time,
     edited_at: Time.nullable(),
@@ -45,7 +59,7 @@ export const NewMessage = z
     model: z.string().nullish(),
     tokens_used: z.int().min(0).max(LIMITS.int4Max).nullish(),
     latency_ms: z.int().min(0).max(LIMITS.int4Max).nullish(),
-    metadata: JsonObject.nullish(),
+    metadata: NullableJsonObject.optional(),
   })
   .openapi("NewMessage");
 

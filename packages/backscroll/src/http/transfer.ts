@@ -80,7 +80,7 @@ export function transferRoutes(app: App): void {
   });
 
   app.openapi(importRoute, async (c) => {
-    if (!/^application\/json\b/i.test(c.req.header("content-type") ?? "")) {
+    if (!/^application\/json *(;|$)/i.test(c.req.header("content-type") ?? "")) {
       throw new BackscrollError("unsupported_media_type", "the content-type must be application/json");
     }
     const source = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });

@@ -3,11 +3,12 @@ import { deriveId } from "../domain/ids.ts";
 import { parseMessageJson } from "../domain/message.ts";
 import { takeTurn, type Turn } from "../service/turn.ts";
 import type { App, Context } from "./context.ts";
-import { json, jsonText, problems } from "./json.ts";
+import { bodyProblems, json, jsonText } from "./json.ts";
 import * as schema from "./schemas.ts";
 
-const failures = problems(
+const failures = bodyProblems(
   "conversation_not_found",
+  "conversation_id_conflict",
   "message_id_conflict",
   "message_too_large",
   "responder_failed",

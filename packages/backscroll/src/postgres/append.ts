@@ -62,7 +62,12 @@ export async function insertMessages(
         select (${messageJson("stored", "head")})::text as json, head.version_before, head.message_count
           from stored, head
          order by stored.seq`,
-      values: [at.userId, at.id, messages.length, JSON.stringify(messages.map((message) => toItem(at.userId, message)))],
+      values: [
+        at.userId,
+        at.id,
+        messages.length,
+        JSON.stringify(messages.map((message) => toItem(at.userId, message))),
+      ],
     })
     .catch(duplicateId);
   if (rows === "duplicate_id") return rows;

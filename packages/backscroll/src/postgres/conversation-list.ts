@@ -45,14 +45,14 @@ export async function listConversations(
             (select * from conversations
               where user_id = $1 and pinned_at is not null and ${MATCHES}
                 and ($4::boolean is null or ($4 and (updated_at, id) < ($5::timestamptz, $6::uuid)))
-              order by updated_at desc, id desc limit $7::int + $8::int)
+              order by updated_at desc, id desc limit $7::bigint + $8::bigint)
             union all
             (select * from conversations
               where user_id = $1 and pinned_at is null and ${MATCHES}
                 and updated_day <= case when $4 then 'infinity'
                                         else coalesce(($5::timestamptz at time zone 'UTC')::date, 'infinity') end
                 and ($4 is null or $4 or (updated_at, id) < ($5, $6))
-              order by updated_day desc, updated_at desc, id desc limit $7::int + $8::int)
+              order by updated_day desc, updated_at desc, id desc limit $7::bigint + $8::bigint)
           ) as both_parts
           order by pinned_at is null, updated_at desc, id desc
           limit $7 offset $8

@@ -183,6 +183,9 @@ function hydrateSymlinks(native: string): void {
   }
 }
 
+/** Upper and lower case of all letters, not of ASCII's only, without a library of the system's. */
+const UNICODE_CASE = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
+
 /** Made aside and moved into place: a cluster is whole or not there. */
 function initialise(native: string, cluster: string, account: Account | undefined): void {
   const unfinished = `${cluster}.unfinished`;
@@ -191,7 +194,17 @@ function initialise(native: string, cluster: string, account: Account | undefine
   // LANG may be unset, and would make the cluster SQL_ASCII. Only the owner of the socket's folder gets in.
   const { status, stdout, stderr } = spawnSync(
     join(native, "bin", "initdb"),
-    ["-D", unfinished, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"],
+    [
+      "-D",
+      unfinished,
+      "-U",
+      USER,
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--locale=C",
+      ...UNICODE_CASE,
+      "--no-instructions",
+    ],
     { ...account, cwd: "/", encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`PostgreSQL's initdb failed in ${unfinished}:\n${stdout}${stderr}`);

@@ -41,9 +41,9 @@ export async function deleteMessageBatch(db: Queryable, at: ConversationRef, lim
       with doomed as (
         select seq from messages where user_id = $1 and conversation_id = $2 order by seq limit $3
       ), gone as (
-        delete from messages using doomed
-         where messages.user_id = $1 and messages.conversation_id = $2 and messages.seq = doomed.seq
-        returning messages.seq
+        delete from messages
+         where user_id = $1 and conversation_id = $2 and seq <= (select max(seq) from doomed)
+        returning seq
       )
       select count(*) as deleted from gone`,
     values: [at.userId, at.id, limit],

@@ -55,7 +55,7 @@ function windowSql(direction: "asc" | "desc", json: string): string {
 const JSON_OF_ROW = `case when m.seq is not null then ${messageJson("m", "c")} end`;
 /** The fields named in `$6`, in their usual order, picked by PostgreSQL so that the rest never travels. */
 const JSON_OF_FIELDS = `
-  (select json_object_agg(field.key, field.value) from json_each(${JSON_OF_ROW}) as field where field.key = any($6))`;
+  (select coalesce(json_object_agg(field.key, field.value), '{}') from json_each(${JSON_OF_ROW}) as field where m.seq is not null and field.key = any($6))`;
 
 const NEWEST_FIRST = windowSql("desc", JSON_OF_ROW);
 const OLDEST_FIRST = windowSql("asc", JSON_OF_ROW);

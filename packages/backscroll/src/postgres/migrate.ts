@@ -31,10 +31,7 @@ export async function readMigrations(directory: URL = MIGRATIONS): Promise<reado
  * @returns the names of the migrations applied now
  * @throws {Error} when the database is newer than this code, or was made by other migrations
  */
-export async function migrate(
-  connectionString: string,
-  migrations?: readonly Migration[],
-): Promise<readonly string[]> {
+export async function migrate(connectionString: string, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const known = migrations ?? (await readMigrations());
   const client = new pg.Client({ connectionString, application_name: "backscroll migrate" });
   await client.connect();

@@ -11,7 +11,7 @@ const MESSAGES_A_CONVERSATION = 20_000;
  * appends of one busy user would queue for one row.
  */
 export async function foldUsage(db: Database, userId: number): Promise<void> {
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     more = await db.transaction(async (transaction) => {
       // Two statements: the second one's snapshot begins after the locks and so sees all that they guard.
       const locked = await transaction.query<{ id: string }>({

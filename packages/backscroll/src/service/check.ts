@@ -32,7 +32,8 @@ export class Problems {
     if (value === undefined || value === null) return;
     const problem = jsonProblem(value);
     if (problem !== null) this.add(path, problem);
-    else if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) this.add(path, `must be at most ${bytesMax} bytes of JSON`);
+    else if (Buffer.byteLength(JSON.stringify(value)) > bytesMax)
+      this.add(path, `must be at most ${bytesMax} bytes of JSON`);
   }
 
   wholeNumber(path: string, value: number | undefined, { min, max }: { min: number; max: number }): void {
@@ -50,7 +51,10 @@ export class Problems {
 }
 
 /** @throws {BackscrollError} invalid_request, message_too_large */
-export function checkNewMessages(messages: readonly NewMessage[], { messageBytesMax }: { messageBytesMax: number }): void {
+export function checkNewMessages(
+  messages: readonly NewMessage[],
+  { messageBytesMax }: { messageBytesMax: number },
+): void {
   const problems = new Problems();
   if (messages.length < 1 || messages.length > LIMITS.messagesPerSaveMax) {
     problems.add("messages", `must hold 1 to ${LIMITS.messagesPerSaveMax} messages`);
@@ -94,9 +98,15 @@ export function checkIdentity({ issuer, subject, email }: Identity): void {
 }
 
 /** @throws {BackscrollError} invalid_request */
-export function checkConversationFields(
-  { id, title, metadata }: { id?: string | undefined; title?: string | undefined; metadata?: JsonObject | undefined },
-): void {
+export function checkConversationFields({
+  id,
+  title,
+  metadata,
+}: {
+  id?: string | undefined;
+  title?: string | undefined;
+  metadata?: JsonObject | undefined;
+}): void {
   const problems = new Problems();
   problems.id("id", id);
   problems.text("title", title, { charsMax: LIMITS.titleCharsMax });

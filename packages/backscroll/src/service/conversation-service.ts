@@ -51,7 +51,11 @@ export class ConversationService {
    *
    * @throws {BackscrollError} conversation_not_found, invalid_request
    */
-  async updateConversation(user: UserName, conversationId: string, changes: ConversationChanges): Promise<Conversation> {
+  async updateConversation(
+    user: UserName,
+    conversationId: string,
+    changes: ConversationChanges,
+  ): Promise<Conversation> {
     return conversations.updateConversation(this.#deps, await this.#at(user, conversationId), changes);
   }
 
@@ -68,7 +72,11 @@ export class ConversationService {
    *
    * @throws {BackscrollError} conversation_not_found
    */
-  async deleteConversation(user: UserName, conversationId: string, options: { permanent?: boolean } = {}): Promise<void> {
+  async deleteConversation(
+    user: UserName,
+    conversationId: string,
+    options: { permanent?: boolean } = {},
+  ): Promise<void> {
     return conversations.deleteConversation(this.#deps, await this.#at(user, conversationId), options);
   }
 
@@ -98,7 +106,11 @@ export class ConversationService {
   }
 
   /** Saves 1 to 100 messages in order, all or none. Otherwise as `saveMessage`. */
-  async saveMessages(user: UserName, conversationId: string, toSave: readonly NewMessage[]): Promise<readonly Message[]> {
+  async saveMessages(
+    user: UserName,
+    conversationId: string,
+    toSave: readonly NewMessage[],
+  ): Promise<readonly Message[]> {
     const saved = await messages.saveMessages(this.#deps, await this.#at(user, conversationId), toSave);
     return saved.messages.map(toMessage);
   }
@@ -138,7 +150,11 @@ export class ConversationService {
   }
 
   /** The messages after a cursor, oldest first. @throws {BackscrollError} conversation_not_found, invalid_cursor */
-  async getMessagesAfter(user: UserName, conversationId: string, options: Window & { after: string }): Promise<MessagesSlice> {
+  async getMessagesAfter(
+    user: UserName,
+    conversationId: string,
+    options: Window & { after: string },
+  ): Promise<MessagesSlice> {
     return parsed(await history.getMessagesAfter(this.#deps, await this.#at(user, conversationId), options));
   }
 
@@ -175,7 +191,11 @@ export class ConversationService {
   }
 
   /** A conversation as text, in pieces: memory stays constant. @throws {BackscrollError} conversation_not_found */
-  async exportConversation(user: UserName, conversationId: string, format: ExportFormat = "json"): Promise<AsyncIterable<string>> {
+  async exportConversation(
+    user: UserName,
+    conversationId: string,
+    format: ExportFormat = "json",
+  ): Promise<AsyncIterable<string>> {
     return exportConversation(this.#deps, await this.#at(user, conversationId), format);
   }
 
@@ -185,7 +205,10 @@ export class ConversationService {
   }
 
   /** Messages and tokens per day, role and model. @throws {BackscrollError} invalid_request */
-  async getUsage(user: UserName, range: UsageRange = {}): Promise<{ from: string; to: string; days: readonly UsageDay[] }> {
+  async getUsage(
+    user: UserName,
+    range: UsageRange = {},
+  ): Promise<{ from: string; to: string; days: readonly UsageDay[] }> {
     return getUsage(this.#deps, await this.#id(user), range);
   }
 

@@ -142,7 +142,11 @@ export interface ListFilter {
 export async function listUserConversations(
   deps: Deps,
   userId: number,
-  { page = 1, pageSize = LIMITS.conversationsPageSizeDefault, ...filter }: ListFilter & { page?: number; pageSize?: number } = {},
+  {
+    page = 1,
+    pageSize = LIMITS.conversationsPageSizeDefault,
+    ...filter
+  }: ListFilter & { page?: number; pageSize?: number } = {},
 ): Promise<ConversationsPage> {
   checkSlice({ page, pageSize });
   const matching = toFilter(filter);
@@ -151,14 +155,22 @@ export async function listUserConversations(
     listConversations(deps.db, userId, matching, { after: null, offset: (page - 1) * pageSize, limit: pageSize }),
   ]);
   const shape = pagination(total, page, pageSize);
-  return { conversations: found.map(conversationOf), pagination: shape, nextCursor: shape.hasNext ? cursorAfter(found) : null };
+  return {
+    conversations: found.map(conversationOf),
+    pagination: shape,
+    nextCursor: shape.hasNext ? cursorAfter(found) : null,
+  };
 }
 
 /** The same list from a cursor on: nothing is shown twice or left out when others move up meanwhile. */
 export async function listConversationsFrom(
   deps: Deps,
   userId: number,
-  { cursor, limit = LIMITS.conversationsPageSizeDefault, ...filter }: ListFilter & { cursor?: string | undefined; limit?: number },
+  {
+    cursor,
+    limit = LIMITS.conversationsPageSizeDefault,
+    ...filter
+  }: ListFilter & { cursor?: string | undefined; limit?: number },
 ): Promise<{ conversations: readonly Conversation[]; nextCursor: string | null }> {
   checkSlice({ limit });
   const found = await listConversations(deps.db, userId, toFilter(filter), {
@@ -189,7 +201,8 @@ export async function listDeletedConversations(
 
 function toFilter({ archived = false, q }: ListFilter): { archived: boolean; titlePart: string | null } {
   const problem = q === undefined ? null : textProblem(q);
-  if (problem !== null) throw new BackscrollError("invalid_request", `q ${problem}`, { errors: [{ path: "q", message: problem }] });
+  if (problem !== null)
+    throw new BackscrollError("invalid_request", `q ${problem}`, { errors: [{ path: "q", message: problem }] });
   return { archived, titlePart: q === undefined || q === "" ? null : q };
 }
 

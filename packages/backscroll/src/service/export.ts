@@ -115,7 +115,7 @@ async function* exportMarkdown(deps: Deps, { ref, conversation }: StoredConversa
 async function* messagesOf(deps: Deps, ref: ConversationRef): AsyncIterable<readonly MessageJson[]> {
   const state = await listOldestMessages(deps.db, ref, { afterSeq: 0, beforeSeq: 1, limit: 1 });
   const upToSeq = state?.lastSeq ?? 0;
-  for (let afterSeq = 0; ; ) {
+  for (let afterSeq = 0; ;) {
     const batch = await listMessagesToExport(deps.db, ref, { afterSeq, upToSeq, bytesMax: BATCH_BYTES });
     const last = batch.at(-1);
     if (!last) {

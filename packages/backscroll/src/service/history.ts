@@ -59,7 +59,11 @@ export interface Pagination {
 export async function getRecentMessages(
   deps: Deps,
   at: ConversationName,
-  { limit = LIMITS.windowDefault, before, ...filter }: HistoryFilter & { limit?: number; before?: string | undefined } = {},
+  {
+    limit = LIMITS.windowDefault,
+    before,
+    ...filter
+  }: HistoryFilter & { limit?: number; before?: string | undefined } = {},
 ): Promise<MessagesSlice> {
   checkSlice({ limit });
   const cursorSeq = before === undefined ? null : decodeMessageCursor(before);
@@ -129,13 +133,13 @@ export async function getMessagesAround(
   if (!older || !newer) throw conversationNotFound();
   const olderMessages = older.messages.slice(0, beforeLimit).toReversed();
   const forward = slice(newer.messages, limit - beforeLimit);
-  const first = olderMessages[0] ?? newer.messages[0];
+  const firstSeq = olderMessages[0]?.seq ?? lower(middle.seq, range.beforeSeq) ?? middle.seq;
   return {
     messages: [...olderMessages.map(({ json }) => json), ...forward.messages],
     hasMore: forward.hasMore,
     nextCursor: forward.nextCursor,
     hasPrevious: older.messages.length > beforeLimit,
-    previousCursor: older.messages.length > beforeLimit && first ? encodeMessageCursor(first.seq) : null,
+    previousCursor: older.messages.length > beforeLimit ? encodeMessageCursor(firstSeq) : null,
   };
 }
 

@@ -48,7 +48,10 @@ export async function runOnce(
       case "answered":
         return { response: claim.response, replayed: true };
       case "reused":
-        throw new BackscrollError("idempotency_key_reused", "this Idempotency-Key was used with another request: use a new key");
+        throw new BackscrollError(
+          "idempotency_key_reused",
+          "this Idempotency-Key was used with another request: use a new key",
+        );
       case "claimed":
         return { response: await runClaimed(deps, { ...request, seed: claim.seed }, run), replayed: false };
       case "running":

@@ -1,4 +1,4 @@
-import { JSONParser } from "@streamparser/json";
+import { JSONParser, TokenType } from "@streamparser/json";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { ConversationRef } from "../domain/conversation.ts";
@@ -40,29 +40,34 @@ const MESSAGES_A_STATEMENT = 100;
 const CHARS_A_STATEMENT = 1_048_576;
 /** One message with everything on it: 1 MB of content, six bytes each when escaped, and its parts. */
 const ITEM_BYTES_MAX = 16_777_216;
+/** A message's parts may be 100 levels deep; they lie a few levels deep themselves. */
+const DEPTH_MAX = 150;
 
-const Json = z.record(z.string(), z.unknown());
+const Time = z.iso.datetime().refine((time) => time >= "0001", "must be after the year 0");
+/** As in `http/schemas.ts`: not `z.record`, which drops a key named `__proto__`. */
+const Json = z.custom<JsonObject>((value) => typeof value === "object" && value !== null && !Array.isArray(value));
+const JsonPart = Json.refine((part): part is Part => typeof part["type"] === "string", { path: ["type"] });
 const Conversation = z.object({
   conversation_id: z.string().regex(ID_PATTERN),
   title: z.string(),
   metadata: Json.default({}),
   pinned: z.boolean().default(false),
   archived: z.boolean().default(false),
-  created_at: z.iso.datetime(),
+  created_at: Time,
 });
 const Message = z.object({
   id: z.string().regex(ID_PATTERN),
   role: z.enum(ROLES),
   content: z.string(),
-  parts: z.array(Json.and(z.object({ type: z.string() }))).optional(),
+  parts: z.array(JsonPart).optional(),
   status: z.enum(MESSAGE_STATUSES).default("complete"),
   model: z.string().nullable().default(null),
   tokens_used: z.int().nonnegative().nullable().default(null),
   latency_ms: z.int().nonnegative().nullable().default(null),
   metadata: Json.nullable().default(null),
-  version: z.int().positive().default(1),
-  created_at: z.iso.datetime(),
-  edited_at: z.iso.datetime().nullable().default(null),
+  version: z.int().positive().max(2_147_483_647).default(1),
+  created_at: Time,
+  edited_at: Time.nullable().default(null),
 });
 const User = z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() });
 
@@ -85,17 +90,34 @@ export async function importConversations(
   let recognised = false;
   let bytesSinceValue = 0;
   const parser = new JSONParser({
-    paths: ["$.backscroll_export", "$.conversations.*.user", "$.conversations.*.conversation", "$.conversations.*.messages.*"],
+    paths: [
+      "$.backscroll_export",
+      "$.conversations.*.user",
+      "$.conversations.*.conversation",
+      "$.conversations.*.messages.*",
+    ],
     keepStack: false,
   });
+  keepByteOrderMarks(parser);
   parser.onValue = ({ key, value }) => {
     bytesSinceValue = 0;
     if (key === "backscroll_export") recognised = value === 1;
     else if (key === "user" || key === "conversation") values.push({ path: key, value });
     else values.push({ path: "message", value });
   };
+  let depth = 0;
+  let offset = 0;
+  parser.onToken = (at) => {
+    offset = at.offset;
+    if (at.token === TokenType.LEFT_BRACE || at.token === TokenType.LEFT_BRACKET) depth += 1;
+    if (at.token === TokenType.RIGHT_BRACE || at.token === TokenType.RIGHT_BRACKET) depth -= 1;
+    // The parser's time grows with the square of it.
+    if (depth > DEPTH_MAX) throw malformed(`the export is nested more than ${DEPTH_MAX} levels deep`);
+  };
   parser.onError = (error) => {
-    throw malformed(`the export is damaged: ${errorMessage(error).slice(0, 200)}`);
+    if (error instanceof BackscrollError) throw error;
+    const at = /absolute position "(\d+)"/.exec(errorMessage(error))?.[1] ?? offset;
+    throw malformed(`the export is damaged: it is not JSON in UTF-8 near byte ${at}`);
   };
   const take = async (): Promise<void> => {
     if (values.length > 0 && !recognised) {
@@ -120,6 +142,12 @@ export async function importConversations(
   await importer.flush();
   if (!recognised) throw malformed('this is not an export of Backscroll: it has no "backscroll_export":1');
   return importer.result;
+}
+
+/** The parser's decoder takes U+FEFF for a byte order mark wherever a piece of text begins with it, and drops it. */
+function keepByteOrderMarks(parser: JSONParser): void {
+  const { tokenizer } = parser as unknown as { tokenizer: { bufferedString: { decoder: unknown } } };
+  tokenizer.bufferedString.decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 }
 
 function malformed(message: string): BackscrollError {
@@ -174,23 +202,28 @@ class Importer {
     const conversationId = idOf(value, "conversation_id");
     try {
       const parsed = parse(Conversation, value);
-      checkConversationFields({ title: parsed.title, metadata: parsed.metadata as JsonObject });
+      checkConversationFields({ title: parsed.title, metadata: parsed.metadata });
       const user = this.#user;
-      if (this.#owner === null && user === null) throw new BackscrollError("invalid_request", "the export names no user: say whose it is with --user");
+      if (this.#owner === null && user === null)
+        throw new BackscrollError("invalid_request", "the export names no user: say whose it is with --user");
       const userId = this.#owner ?? (await resolveUser(this.#deps, user as UserName));
       const stored = toStoredId(userId, parsed.conversation_id);
       const ref = { userId, id: stored.id };
       const created = await insertImportedConversation(this.#deps.db, ref, {
         clientId: stored.clientId,
         title: parsed.title,
-        metadata: parsed.metadata as JsonObject,
+        metadata: parsed.metadata,
         pinned: parsed.pinned,
         archived: parsed.archived,
         createdAt: new Date(parsed.created_at),
       });
       if (created) this.result.conversationsCreated += 1;
       else if (await findConversation(this.#deps.db, ref)) this.result.conversationsExisting += 1;
-      else throw new BackscrollError("conversation_id_conflict", "this conversation is in the trash: restore or erase it first");
+      else
+        throw new BackscrollError(
+          "conversation_id_conflict",
+          "this conversation is in the trash: restore or erase it first",
+        );
       return { ref, conversationId: parsed.conversation_id };
     } catch (error) {
       this.#failWith(conversationId, null, error);
@@ -203,15 +236,16 @@ class Importer {
       const { tokens_used, latency_ms, created_at, edited_at, parts, ...rest } = parse(Message, value);
       const message: ImportedMessage = {
         ...rest,
-        metadata: rest.metadata as JsonObject | null,
-        parts: (parts as readonly Part[] | undefined) ?? null,
+        metadata: rest.metadata,
+        parts: parts ?? null,
         tokensUsed: tokens_used,
         latencyMs: latency_ms,
         createdAt: new Date(created_at),
         editedAt: edited_at === null ? null : new Date(edited_at),
       };
       checkNewMessages([message], this.#deps.settings);
-      if (this.#pending.some(({ id }) => id === message.id)) throw new BackscrollError("message_id_conflict", "the export has this id twice");
+      if (this.#pending.some(({ id }) => id === message.id))
+        throw new BackscrollError("message_id_conflict", "the export has this id twice");
       this.#pending.push(message);
       this.#pendingChars += message.content.length;
     } catch (error) {
@@ -238,7 +272,10 @@ class Importer {
     this.#onProgress?.(this.result);
   }
 
-  async #withoutStored({ ref, conversationId }: Target, messages: readonly ImportedMessage[]): Promise<readonly ImportedMessage[]> {
+  async #withoutStored(
+    { ref, conversationId }: Target,
+    messages: readonly ImportedMessage[],
+  ): Promise<readonly ImportedMessage[]> {
     const ids = messages.map(({ id }) => toStoredId(ref.userId, id).id);
     const found = await findMessages(this.#deps.db, ref, ids);
     const there = new Map(found?.messages.map((message) => [message.id, message]));
@@ -258,7 +295,8 @@ class Importer {
 
   #fail(conversationId: string | null, messageId: string | null, code: ErrorCode, message: string): void {
     this.result.failed += 1;
-    if (this.result.errors.length < ERRORS_LISTED) this.result.errors.push({ conversationId, messageId, code, message });
+    if (this.result.errors.length < ERRORS_LISTED)
+      this.result.errors.push({ conversationId, messageId, code, message });
   }
 }
 
@@ -266,13 +304,17 @@ function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
-  throw new BackscrollError("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), { errors });
+  throw new BackscrollError("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), {
+    errors,
+  });
 }
 
 function isSame(message: ImportedMessage, stored: SavedMessage): boolean {
   const wire = parseMessageJson(stored.json);
   return (
-    message.content === wire.content && message.role === wire.role && isDeepStrictEqual(message.parts ?? null, wire.parts ?? null)
+    message.content === wire.content &&
+    message.role === wire.role &&
+    isDeepStrictEqual(message.parts ?? null, wire.parts ?? null)
   );
 }
 

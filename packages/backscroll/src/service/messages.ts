@@ -59,15 +59,22 @@ export async function saveMessages(
 async function saveMissing(deps: Deps, at: ConversationName, messages: readonly NewMessage[]): Promise<SavedMessages> {
   const ref = toRef(at);
   const ids = messages.map(({ id }) => (id === undefined ? null : toStoredId(at.userId, id).id));
-  for (let created = false; ; ) {
-    const found = await findMessages(deps.db, ref, ids.filter((id) => id !== null));
+  for (let created = false; ;) {
+    const found = await findMessages(
+      deps.db,
+      ref,
+      ids.filter((id) => id !== null),
+    );
     if (!found) throw conversationNotFound();
     const stored = new Map(found.messages.map((message) => [message.id, message]));
     const results = messages.map((message, index): MessageJson | undefined => {
       const there = stored.get(ids[index] ?? "");
       if (!there) return undefined;
       if (!isSameMessage(message, there)) {
-        throw new BackscrollError("message_id_conflict", `the message id ${message.id} is already used with another body`);
+        throw new BackscrollError(
+          "message_id_conflict",
+          `the message id ${message.id} is already used with another body`,
+        );
       }
       return there.json;
     });
@@ -94,8 +101,8 @@ function isSameMessage(message: NewMessage, stored: SavedMessage): boolean {
     (message.model ?? null) === wire.model &&
     (message.tokensUsed ?? null) === wire.tokens_used &&
     (message.latencyMs ?? null) === wire.latency_ms &&
-    isDeepStrictEqual(message.parts ?? null, wire.parts ?? null) &&
-    isDeepStrictEqual(message.metadata ?? null, wire.metadata)
+    isDeepStrictEqual(asWritten(message.parts ?? null), wire.parts ?? null) &&
+    isDeepStrictEqual(asWritten(message.metadata ?? null), wire.metadata)
   );
 }
 
@@ -125,4 +132,9 @@ export async function deleteMessage(deps: Deps, at: ConversationName, messageId:
   const deleted = await deleteStoredMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id);
   if (deleted === null) throw conversationNotFound();
   if (!deleted) throw messageNotFound();
+}
+
+/** JSON knows no -0. */
+function asWritten(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
 }

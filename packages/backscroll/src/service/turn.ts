@@ -120,7 +120,10 @@ async function askResponder(deps: Deps, messages: readonly ContextMessage[]): Pr
     for await (const delta of responder.respond({ messages, tools: settings.responderTools, signal })) reply.add(delta);
   } catch (error) {
     log.warn({ responder: responder.description, error: errorMessage(error) }, "the responder failed");
-    if (stopping.aborted) throw new BackscrollError("shutting_down", "the service is stopping; retry with the same message_id", { retryAfterSeconds: 1 });
+    if (stopping.aborted)
+      throw new BackscrollError("shutting_down", "the service is stopping; retry with the same message_id", {
+        retryAfterSeconds: 1,
+      });
     throw toBackscrollError(error, signal);
   }
   const latencyMs = Math.round(performance.now() - startedAt);
@@ -135,7 +138,12 @@ function toBackscrollError(error: unknown, signal: AbortSignal): BackscrollError
   switch (failure) {
     case "rate_limited": {
       const retryAfterSeconds = error instanceof ResponderError ? (error.retryAfterSeconds ?? 10) : 10;
-      return new BackscrollError("responder_rate_limited", `the responder is rate limited; ${kept}`, { retryAfterSeconds }, options);
+      return new BackscrollError(
+        "responder_rate_limited",
+        `the responder is rate limited; ${kept}`,
+        { retryAfterSeconds },
+        options,
+      );
     }
     case "timeout":
       return new BackscrollError("responder_timeout", `the responder took too long; ${kept}`, {}, options);
@@ -164,11 +172,21 @@ class ReplyInProgress {
         break;
       case "tool-call":
         this.#closeText();
-        this.#parts.push({ type: "tool-call", tool_call_id: delta.toolCallId, tool_name: delta.toolName, input: delta.input });
+        this.#parts.push({
+          type: "tool-call",
+          tool_call_id: delta.toolCallId,
+          tool_name: delta.toolName,
+          input: delta.input,
+        });
         break;
       case "tool-result":
         this.#closeText();
-        this.#parts.push({ type: "tool-result", tool_call_id: delta.toolCallId, tool_name: delta.toolName, output: delta.output });
+        this.#parts.push({
+          type: "tool-result",
+          tool_call_id: delta.toolCallId,
+          tool_name: delta.toolName,
+          output: delta.output,
+        });
         break;
     }
   }
@@ -176,7 +194,8 @@ class ReplyInProgress {
   finish(): Reply {
     const parts = this.#parts;
     if (parts.length > 0) this.#closeText();
-    if (parts.length === 0 && this.#content === "") throw new BackscrollError("responder_failed", "the responder said nothing");
+    if (parts.length === 0 && this.#content === "")
+      throw new BackscrollError("responder_failed", "the responder said nothing");
     return {
       content: storable(this.#content),
       parts: parts.length === 0 ? null : storableParts(parts),
@@ -197,5 +216,7 @@ function storable(text: string): string {
 }
 
 function storableParts(parts: readonly Part[]): Part[] {
-  return JSON.parse(JSON.stringify(parts), (_, value: unknown) => (typeof value === "string" ? storable(value) : value)) as Part[];
+  return JSON.parse(JSON.stringify(parts), (_, value: unknown) =>
+    typeof value === "string" ? storable(value) : value,
+  ) as Part[];
 }

@@ -26,7 +26,7 @@ export async function getUsage(
   const to = range.to ?? toDay(Date.now());
   const from = range.from ?? toDay(Date.parse(to) - 29 * DAY_MS);
   const days = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
-  if (!(days >= 1 && days <= LIMITS.usageDaysMax)) {
+  if (from < "0001-01-01" || !(days >= 1 && days <= LIMITS.usageDaysMax)) {
     const message = `must be 0 to ${LIMITS.usageDaysMax - 1} days before \`to\``;
     throw new BackscrollError("invalid_request", `from ${message}`, { errors: [{ path: "from", message }] });
   }
