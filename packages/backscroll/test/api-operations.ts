@@ -81,9 +81,7 @@ export function fillPath(operation: ApiOperation, ids: Record<string, string>): 
 
 export function resolveSchema(document: OpenApiDocument, schema: SchemaObject): SchemaObject {
   if (schema.$ref === undefined) return schema;
-  const found = document.components?.schemas?.[schema.$ref.replace("#/components/schemas/", "")] as
-    | SchemaObject
-    | undefined;
+  const found = document.components?.schemas?.[schema.$ref.replace("#/components/schemas/", "")];
   if (!found) throw new Error(`${schema.$ref} is not in the document`);
   return resolveSchema(document, found);
 }

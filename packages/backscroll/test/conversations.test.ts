@@ -200,7 +200,7 @@ test("activity is a message saved, edited or deleted; not a new name, a pin, an 
 
 test("a change changes what it names, and nothing else", async ({ services }) => {
   await services.call(ADA, "POST", "/api/conversations", { id: "c", metadata: { a: 1 } });
-  let expected = (await services.call(ADA, "GET", "/api/conversations/c")).json;
+  const expected = (await services.call(ADA, "GET", "/api/conversations/c")).json;
   for (const changes of [
     { title: "Plans 🗓" },
     { pinned: true },
@@ -210,7 +210,7 @@ test("a change changes what it names, and nothing else", async ({ services }) =>
     { pinned: false, archived: false, title: "x" },
   ]) {
     const { json } = await services.call(ADA, "PATCH", "/api/conversations/c", changes);
-    expected = { ...expected, ...changes };
+    Object.assign(expected, changes);
     expect(json).toEqual(expected);
     expect((await services.call(ADA, "GET", "/api/conversations/c")).json).toEqual(expected);
   }

@@ -210,7 +210,7 @@ test("a key on anything but a POST is ignored", async ({ services }) => {
   }
 });
 
-async function withResponder(respond: Responder["respond"]): Promise<{ services: Services; end(): Promise<void> }> {
+async function withResponder(respond: Responder["respond"]): Promise<{ services: Services; end: () => Promise<void> }> {
   const { databaseUrl, drop } = await newSchema();
   const services = await createServices({ databaseUrl, responder: { description: "test", respond } });
   return {

@@ -29,15 +29,15 @@ export function expectProblem(answer: Answer, code?: ErrorCode): void {
 export async function send(
   services: Services,
   path: string,
-  { method = "POST", ...init }: RequestInit & { headers?: Record<string, string> },
+  { method = "POST", headers = {}, ...init }: Omit<RequestInit, "headers"> & { headers?: Record<string, string> },
 ): Promise<Answer> {
   const response = await services.fetch(
     new Request(`http://localhost${path}`, {
       ...init,
       method,
-      headers: { "x-test-user": "ada@example.com", ...init.headers },
+      headers: { "x-test-user": "ada@example.com", ...headers },
       ...(init.body instanceof ReadableStream && { duplex: "half" }),
-    } as RequestInit),
+    }),
   );
   const text = await response.text();
   const isJson = /json/.test(response.headers.get("content-type") ?? "");

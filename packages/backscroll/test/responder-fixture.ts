@@ -6,8 +6,9 @@ import { ResponderError } from "../src/responder/responder.ts";
 import type { ContextMessage, Responder, ResponderDelta, RespondRequest } from "../src/responder/responder.ts";
 
 /** @returns the origin of a real server on a free port, closed with the test */
-export async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
+/** @param listener may be async: a failure of it fails the test as an unhandled rejection */
+export async function serve(listener: (...args: Parameters<RequestListener>) => unknown): Promise<string> {
+  const server = createServer((request, response) => void listener(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(async () => {
     const closed = new Promise((resolve) => server.close(resolve));

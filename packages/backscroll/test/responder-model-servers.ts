@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { bodyOf, serve } from "./responder-fixture.ts";
 
 /** A request as the model's server saw it. */
-export interface Seen {
+interface Seen {
   readonly path: string | undefined;
   readonly key: string | undefined;
   readonly body: Record<string, unknown>;

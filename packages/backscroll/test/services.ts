@@ -43,7 +43,7 @@ export async function newSchema(): Promise<{ databaseUrl: string; drop: () => Pr
 }
 
 /** The user a test's request names; without one it carries no credentials. */
-export function authenticateByHeader(request: Request): string | null {
+function authenticateByHeader(request: Request): string | null {
   return request.headers.get("x-test-user");
 }
 

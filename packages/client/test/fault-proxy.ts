@@ -13,7 +13,7 @@ import { buffer } from "node:stream/consumers";
  * `cut-answer` the caller gets half of the answer; `drop` the service never sees it; `hang` nobody ever answers;
  * `none` all goes well; or an answer of the proxy's own.
  */
-export type Fault =
+type Fault =
   | "lose-answer"
   | "cut-answer"
   | "drop"

@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import pg from "pg";
 
 /** Works from `src/` and from `dist/` alike: both lie beside `migrations/`. */
-export const MIGRATIONS = new URL("../../migrations/", import.meta.url);
+const MIGRATIONS = new URL("../../migrations/", import.meta.url);
 
 export interface Migration {
   readonly version: number;

@@ -17,7 +17,7 @@ export function abortFailure(signal: AbortSignal, who: string): unknown {
  *
  * @returns whole seconds from now, at least 0; undefined when there is none or it is neither
  */
-export function parseRetryAfter(header: string | null | undefined): number | undefined {
+function parseRetryAfter(header: string | null | undefined): number | undefined {
   if (header === null || header === undefined || header.trim() === "") return undefined;
   const seconds = /^\s*\d+(\.\d+)?\s*$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
   return Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : undefined;

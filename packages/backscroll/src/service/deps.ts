@@ -20,7 +20,7 @@ export interface Deps {
   readonly stopping: AbortSignal;
 }
 
-export interface ServiceSettings {
+interface ServiceSettings {
   /** of UTF-8 in one message's content */
   readonly messageBytesMax: number;
   /** how many of the newest messages a responder is shown, the one to answer included */
@@ -33,7 +33,7 @@ export interface ServiceSettings {
 }
 
 /** Ids and numbers, never content, keys or addresses. */
-export interface Log {
+interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -14,7 +14,7 @@ import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { resolveUser } from "./users.ts";
 
-export interface ImportError {
+interface ImportError {
   readonly conversationId: string | null;
   readonly messageId: string | null;
   readonly code: ErrorCode;
