@@ -1,7 +1,6 @@
 import type { ConversationService as Service } from "../packages/backscroll/src/service/conversation-service.ts";
 import { createAppender } from "../packages/backscroll/src/service/appender.ts";
 import { ConversationService } from "../packages/backscroll/src/service/conversation-service.ts";
-import { appenderWith } from "./batches-in-flight.ts";
 import { type Bench, CONTENT, say, USER } from "./bench-context.ts";
 import { appendByStatement, appendInTransaction, openPool } from "./floors.ts";
 import { type HttpBench, serveHttp, staticApp } from "./http.ts";
@@ -115,10 +114,9 @@ export async function measureBatchesInFlight({ database, backscroll, seeded, eff
     say(`batches in flight, ${name}`);
     const subjects = await Promise.all(
       IN_FLIGHT.map(async (inFlight) => {
-        const { createAppender: create } = await appenderWith(inFlight);
         const service = new ConversationService({
           ...backscroll.deps,
-          appender: create(backscroll.deps.db, { batching: true }),
+          appender: createAppender(backscroll.deps.db, { batching: true, batchesInFlight: inFlight }),
         });
         const ids = await newConversations(database.url, seeded.userId, conversations);
         return inProcess(nameOf(inFlight), saving(service, ids));

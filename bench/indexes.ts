@@ -22,7 +22,11 @@ const VARIANTS: readonly Variant[] = [
     sql: `drop index conversations_updated_day_idx;
           create index conversations_updated_at_idx on conversations (user_id, updated_at)`,
   },
-  { name: "without the time-window index", schema: "no_created_at", sql: "drop index messages_created_at_idx" },
+  {
+    name: "with an index on `created_at` for time windows",
+    schema: "created_at",
+    sql: "create index messages_created_at_idx on messages (user_id, conversation_id, created_at, seq)",
+  },
 ];
 
 const CONCURRENCY = 16;

@@ -22,7 +22,7 @@ interface Captured {
  *
  * @returns one of each name, the middle one of those sent: neither the first nor the one that finds the end
  */
-export async function captureStatements(work: () => Promise<unknown>): Promise<readonly Captured[]> {
+async function captureStatements(work: () => Promise<unknown>): Promise<readonly Captured[]> {
   const captured: Captured[] = [];
   const prototype = pg.Client.prototype as unknown as { query: (...sent: unknown[]) => unknown };
   const { query } = prototype;

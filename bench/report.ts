@@ -40,7 +40,7 @@ export function ratioText({ median, low, high }: Spread): string {
   return `**${factor(median)}** (${factor(low)}–${factor(high)})`;
 }
 
-export function factor(value: number): string {
+function factor(value: number): string {
   return Number.isFinite(value) ? `${value.toFixed(value < 10 ? 2 : 0)}×` : "–";
 }
 

@@ -93,7 +93,7 @@ export function ratio(measured: Rates | Times, subject: string, floor: string): 
   return spread((measured.get(subject) ?? []).map((value, round) => value / (floors[round] ?? Number.NaN)));
 }
 
-export function spread(values: readonly number[]): Spread {
+function spread(values: readonly number[]): Spread {
   return { median: quantile(values, 0.5), low: quantile(values, 0.25), high: quantile(values, 0.75) };
 }
 

@@ -20,7 +20,7 @@ export interface Seeded {
   readonly busyUserId: number;
 }
 
-export const SMALL_CONVERSATIONS = 20;
+const SMALL_CONVERSATIONS = 20;
 
 /**
  * Writes what a year of use leaves, with everything the service keeps true: seq 1 to N, the counts, times that never

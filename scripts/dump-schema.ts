@@ -47,7 +47,17 @@ async function dumpTable(
       order by c.relname`,
     [oid],
   );
+  const { rows: statistics } = await client.query<{ definition: string }>(
+    `select regexp_replace(regexp_replace(pg_get_statisticsobjdef(oid), ' \\S+\\.(\\S+) \\(', ' \\1 ('), ' FROM \\S+\\.', ' FROM ')
+            as definition
+       from pg_statistic_ext where stxrelid = $1
+      union all
+     select format('ALTER TABLE %s ALTER COLUMN %s SET (%s)', attrelid::regclass, attname, array_to_string(attoptions, ', '))
+       from pg_attribute where attrelid = $1 and attoptions is not null
+      order by 1`,
+    [oid],
+  );
   const lines = [...columns, ...constraints].map(({ definition }) => `  ${definition}`).join(",\n");
   const settings = options ? ` with (${options.join(", ")})` : "";
-  return `create table ${name} (\n${lines}\n)${settings};\n${indexes.map(({ definition }) => `${definition};\n`).join("")}`;
+  return `create table ${name} (\n${lines}\n)${settings};\n${[...indexes, ...statistics].map(({ definition }) => `${definition};\n`).join("")}`;
 }

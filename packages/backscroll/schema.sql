@@ -81,7 +81,8 @@ create table messages (
   constraint messages_conversation_fkey FOREIGN KEY (user_id, conversation_id) REFERENCES conversations(user_id, id) ON DELETE CASCADE,
   constraint messages_id_key UNIQUE (user_id, conversation_id, id)
 );
-CREATE INDEX messages_created_at_idx ON messages USING btree (user_id, conversation_id, created_at, seq);
+ALTER TABLE messages ALTER COLUMN conversation_id SET (n_distinct=-0.01);
+CREATE STATISTICS messages_owner_stats (dependencies) ON user_id, conversation_id FROM messages;
 
 create table schema_migrations (
   version integer not null,

@@ -80,8 +80,10 @@ create table messages (
   constraint messages_role_check check (role in ('system', 'user', 'assistant', 'tool')),
   constraint messages_status_check check (status in ('complete', 'stopped', 'interrupted', 'failed'))
 );
--- a time window becomes a range of seq with one probe at each end
-create index messages_created_at_idx on messages (user_id, conversation_id, created_at, seq);
+-- A conversation has one owner. Without being told, the planner takes the two conditions for independent, expects
+-- less than a row where there are a million, and then finds one message by reading all of them.
+create statistics messages_owner_stats (dependencies) on user_id, conversation_id from messages;
+alter table messages alter column conversation_id set (n_distinct = -0.01);
 
 -- The seq of every deleted message: page N stays a range of seq, whatever was deleted.
 create table deleted_messages (

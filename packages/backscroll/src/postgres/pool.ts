@@ -50,7 +50,7 @@ export function openDatabase(options: PoolOptions): Database {
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => run(pool, statement),
+    query: (statement) => runInPool(pool, statement),
     async transaction(work) {
       const client = await pool.connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
@@ -75,7 +75,7 @@ export function openDatabase(options: PoolOptions): Database {
 }
 
 async function run<Row extends pg.QueryResultRow>(
-  on: pg.Pool | pg.PoolClient,
+  on: pg.PoolClient,
   { name, text, values }: Statement,
 ): Promise<readonly Row[]> {
   try {
@@ -83,6 +83,25 @@ async function run<Row extends pg.QueryResultRow>(
     return rows;
   } catch (error) {
     throw translate(error);
+  }
+}
+
+/**
+ * `pool.query` throws the connection away after any error. A statement that PostgreSQL refuses (a retried save
+ * runs into its own id) leaves it as good as new: only a broken one goes.
+ */
+async function runInPool<Row extends pg.QueryResultRow>(pool: pg.Pool, statement: Statement): Promise<readonly Row[]> {
+  const client = await pool.connect().catch(rethrowTranslated);
+  client.on("error", reportedByStatement);
+  let broken = false;
+  try {
+    return await run<Row>(client, statement);
+  } catch (error) {
+    broken = !(error instanceof pg.DatabaseError);
+    throw error;
+  } finally {
+    client.off("error", reportedByStatement);
+    client.release(broken);
   }
 }
 

@@ -27,7 +27,10 @@ interface Waiting extends Append {
  *
  * @param batching false where a statement may not span users (Citus): each append then goes alone
  */
-export function createAppender(db: Queryable, { batching }: { batching: boolean }): Appender {
+export function createAppender(
+  db: Queryable,
+  { batching, batchesInFlight = BATCHES_IN_FLIGHT }: { batching: boolean; batchesInFlight?: number },
+): Appender {
   if (!batching) return (at, messages) => insertMessages(db, at, messages);
 
   const queue: Waiting[] = [];
@@ -61,7 +64,7 @@ export function createAppender(db: Queryable, { batching }: { batching: boolean 
   };
 
   const pump = (): void => {
-    while (inFlight < BATCHES_IN_FLIGHT && queue.length > 0) {
+    while (inFlight < batchesInFlight && queue.length > 0) {
       const batch = queue.splice(0, batchLength(queue));
       inFlight += 1;
       void send(batch).finally(() => {

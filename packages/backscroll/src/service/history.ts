@@ -7,7 +7,7 @@ import {
   countMessages,
   findMessages,
   findSeqOfNth,
-  findSeqRange,
+  findSeqAtTime,
   listNewestMessages,
   listOldestMessages,
   type SeqMessage,
@@ -167,15 +167,18 @@ export async function getFullHistory(
     fields,
   });
   if (!direct) throw conversationNotFound();
-  const nothingDeleted = direct.lastSeq === direct.messageCount;
+  const deleted = direct.lastSeq - direct.messageCount;
   const lastSeq = Math.min((range.beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1, direct.lastSeq);
-  if (nothingDeleted) return toPage(direct.messages, Math.max(0, lastSeq - range.afterSeq), page, pageSize);
+  if (deleted === 0) return toPage(direct.messages, Math.max(0, lastSeq - range.afterSeq), page, pageSize);
 
-  const [skippedBefore, total] = await Promise.all([
-    countMessages(deps.db, ref, { firstSeq: 1, lastSeq: range.afterSeq }),
-    countMessages(deps.db, ref, { firstSeq: range.afterSeq + 1, lastSeq }),
-  ]);
-  const firstSeq = await findSeqOfNth(deps.db, ref, skippedBefore + skip + 1);
+  const whole = range.afterSeq === 0 && range.beforeSeq === null;
+  const [skippedBefore, total] = whole
+    ? [0, direct.messageCount]
+    : await Promise.all([
+        countMessages(deps.db, ref, { firstSeq: 1, lastSeq: range.afterSeq }),
+        countMessages(deps.db, ref, { firstSeq: range.afterSeq + 1, lastSeq }),
+      ]);
+  const firstSeq = await findSeqOfNth(deps.db, ref, { n: skippedBefore + skip + 1, deleted });
   const window = await listOldestMessages(deps.db, ref, {
     afterSeq: firstSeq - 1,
     beforeSeq: range.beforeSeq,
@@ -218,7 +221,12 @@ async function seqRange(
   { from, to }: HistoryFilter,
 ): Promise<{ afterSeq: number; beforeSeq: number | null }> {
   if (!from && !to) return WHOLE;
-  return findSeqRange(deps.db, toRef(at), { from: from ?? null, to: to ?? null });
+  const ref = toRef(at);
+  const [start, end] = await Promise.all([
+    from && findSeqAtTime(deps.db, ref, from),
+    to && findSeqAtTime(deps.db, ref, to),
+  ]);
+  return { afterSeq: start?.lastBefore ?? 0, beforeSeq: end?.firstFrom ?? null };
 }
 
 function lower(a: number | null, b: number | null): number | null {
