@@ -141,9 +141,14 @@ test("a conversation locked by somebody holds up nobody else's append", async ({
   await client.query("begin");
   await client.query("select from conversations where client_id = 'locked' for update");
   let lockedIsSaved = false;
-  const locked = conversations
-    .saveMessage(ADA, "locked", { role: "user", content: "waits" })
-    .then(() => (lockedIsSaved = true));
+  const wait = (content: string): Promise<unknown> =>
+    conversations.saveMessage(ADA, "locked", { role: "user", content });
+  const locked = [wait("alone")];
+  // A turn of the event loop later, behind the first: no statement of theirs is under way.
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  locked.push(wait("behind"), wait("behind it"));
+  void Promise.race(locked).then(() => (lockedIsSaved = true));
   const free = await Promise.all(
     Array.from({ length: 5 }, (_, i) => conversations.saveMessage(ADA, "free", { role: "user", content: `m${i}` })),
   );
@@ -151,5 +156,7 @@ test("a conversation locked by somebody holds up nobody else's append", async ({
   expect(lockedIsSaved).toBe(false);
   await client.query("commit");
   client.release();
-  await locked;
+  await Promise.all(locked);
+  const { messages } = await conversations.getFullHistory(ADA, "locked");
+  expect(messages.map(({ content }) => content)).toEqual(["alone", "behind", "behind it"]);
 });

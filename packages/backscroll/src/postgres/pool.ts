@@ -56,7 +56,7 @@ export function openDatabase(options: PoolOptions): Database {
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
-        await client.query("begin");
+        await client.query("begin").catch(rethrowTranslated);
         const result = await work({ query: (statement) => run(client, statement) });
         await client.query("commit").catch(rethrowTranslated);
         return result;
@@ -113,7 +113,7 @@ function rethrowTranslated(error: unknown): never {
 }
 
 /** Classes of SQLSTATE that mean "not now": https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const UNAVAILABLE_SQLSTATES = [/^08/, /^53/, /^57/, /^58/, /^25006$/, /^55P03$/, /^XX000$/];
+const UNAVAILABLE_SQLSTATES = [/^08/, /^53/, /^57/, /^58/, /^25006$/, /^55P03$/];
 const UNAVAILABLE_SYSTEM_ERRORS = new Set([
   "ECONNREFUSED",
   "ECONNRESET",

@@ -16,7 +16,11 @@ const BATCHES_IN_FLIGHT = 2;
 /** Content in one batch: a large message is not made to wait for others, nor they for it. */
 const BATCH_CHARS_MAX = 262_144;
 
+/** An append that takes longer (somebody else holds its conversation's row) makes room for the next batch. */
+const SLOT_MS = 50;
+
 interface Waiting extends Append {
+  readonly key: string;
   readonly resolve: (result: AppendResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -34,61 +38,125 @@ export function createAppender(
   if (!batching) return (at, messages) => insertMessages(db, at, messages);
 
   const queue: Waiting[] = [];
+  /** Conversations with an append on its way: the next ones gather here, instead of queueing for the row's lock. */
+  const busy = new Set<string>();
   let inFlight = 0;
+  let scheduled = false;
 
-  const send = async (batch: readonly Waiting[]): Promise<void> => {
-    const alone = async ({ at, messages, resolve, reject }: Waiting): Promise<void> =>
-      insertMessages(db, at, messages).then(resolve, reject);
-    const [only] = batch;
-    if (only && batch.length === 1) return alone(only);
-    try {
-      const results = await insertMessageBatch(db, batch);
-      // An id of somebody in the batch was there already: each goes alone, and that one finds out.
-      if (results === "duplicate_id") await Promise.all(batch.map(alone));
-      else {
-        await Promise.all(
-          batch.map(async (waiting, index) => {
-            const result = results[index];
-            if (result) waiting.resolve(result);
-            else await alone(waiting);
-          }),
-        );
-      }
-    } catch (error) {
-      // Unavailable: it may or may not have been committed, so nobody is tried again here. Those who wait behind
-      // would find the same, one timeout after the other.
-      if (error instanceof BackscrollError) for (const { reject } of [...batch, ...queue.splice(0)]) reject(error);
-      // One of them is refused by the database: it must not take the others with it.
-      else await Promise.all(batch.map(alone));
+  const pump = (): void => {
+    while (inFlight < batchesInFlight) {
+      const batch = takeBatch(queue, busy);
+      if (batch.length === 0) return;
+      void send(batch);
     }
   };
 
-  const pump = (): void => {
-    while (inFlight < batchesInFlight && queue.length > 0) {
-      const batch = queue.splice(0, batchLength(queue));
-      inFlight += 1;
-      void send(batch).finally(() => {
-        inFlight -= 1;
+  const send = async (batch: readonly Waiting[]): Promise<void> => {
+    for (const { key } of batch) busy.add(key);
+    const freeSlot = takeSlot();
+    let alone: readonly Waiting[] = [];
+    try {
+      alone = await sendTogether(db, batch);
+    } catch (error) {
+      // Unavailable: it may or may not have been committed, so nobody is tried again here. Those who wait behind
+      // would find the same, one timeout after the other.
+      for (const { reject } of [...batch, ...queue.splice(0)]) reject(error);
+    }
+    freeSlot();
+    const left = Map.groupBy(alone, ({ key }) => key);
+    for (const { key } of batch) if (!left.has(key)) busy.delete(key);
+    for (const [key, waiting] of left) {
+      void sendInTurn(db, waiting).finally(() => {
+        busy.delete(key);
         pump();
       });
     }
+    pump();
+  };
+
+  const takeSlot = (): (() => void) => {
+    inFlight += 1;
+    let taken = true;
+    const free = (): void => {
+      clearTimeout(timer);
+      if (taken) inFlight -= 1;
+      taken = false;
+    };
+    const timer = setTimeout(() => {
+      free();
+      pump();
+    }, SLOT_MS);
+    return free;
   };
 
   return (at, messages) =>
     new Promise((resolve, reject) => {
-      queue.push({ at, messages, resolve, reject });
+      queue.push({ at, messages, key: `${at.userId}:${at.id}`, resolve, reject });
+      if (scheduled) return;
+      scheduled = true;
       // At the end of this tick: what else is asked for in it comes along.
-      if (queue.length === 1) setImmediate(pump);
+      setImmediate(() => {
+        scheduled = false;
+        pump();
+      });
     });
 }
 
-function batchLength(queue: readonly Waiting[]): number {
+/** Takes from the queue what may travel together: nothing for a busy conversation, and no more than a statement bears. */
+function takeBatch(queue: Waiting[], busy: ReadonlySet<string>): readonly Waiting[] {
+  const batch: Waiting[] = [];
+  const rest: Waiting[] = [];
+  const held = new Set<string>();
   let chars = 0;
   let messages = 0;
-  for (const [index, append] of queue.entries()) {
-    for (const { content } of append.messages) chars += content.length;
-    messages += append.messages.length;
-    if (index > 0 && (chars > BATCH_CHARS_MAX || messages > LIMITS.messagesPerSaveMax)) return index;
+  for (const waiting of queue) {
+    const ownChars = waiting.messages.reduce((sum, { content }) => sum + content.length, 0);
+    const fits =
+      batch.length === 0 ||
+      (chars + ownChars <= BATCH_CHARS_MAX && messages + waiting.messages.length <= LIMITS.messagesPerSaveMax);
+    // What is left behind stays in its order, and everything of its conversation stays behind it.
+    if (busy.has(waiting.key) || !fits || held.has(waiting.key)) {
+      rest.push(waiting);
+      held.add(waiting.key);
+      continue;
+    }
+    batch.push(waiting);
+    chars += ownChars;
+    messages += waiting.messages.length;
   }
-  return queue.length;
+  queue.splice(0, queue.length, ...rest);
+  return batch;
+}
+
+/**
+ * @returns those for whom nothing was stored, and who must go alone
+ * @throws {BackscrollError} when the database does not answer
+ */
+async function sendTogether(db: Queryable, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+  const [only] = batch;
+  if (only && batch.length === 1) {
+    await insertMessages(db, only.at, only.messages).then(only.resolve, only.reject);
+    return [];
+  }
+  try {
+    const results = await insertMessageBatch(db, batch);
+    // An id of somebody in the batch was there already: each goes alone, and that one finds out.
+    if (results === "duplicate_id") return batch;
+    return batch.filter((waiting, index) => {
+      const result = results[index];
+      if (result) waiting.resolve(result);
+      return !result;
+    });
+  } catch (error) {
+    if (error instanceof BackscrollError) throw error;
+    // One of them is refused by the database: it must not take the others with it.
+    return batch;
+  }
+}
+
+/** Appends to one conversation, one after the other. */
+async function sendInTurn(db: Queryable, waiting: readonly Waiting[]): Promise<void> {
+  for (const { at, messages, resolve, reject } of waiting) {
+    await insertMessages(db, at, messages).then(resolve, reject);
+  }
 }
