@@ -1,17 +1,16 @@
 import { JSONParser, TokenType } from "@streamparser/json";
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError, type ErrorCode, errorMessage } from "../domain/errors.ts";
 import { ID_PATTERN, toStoredId } from "../domain/ids.ts";
-import type { JsonObject } from "../domain/json.ts";
-import { MESSAGE_STATUSES, type Part, parseMessageJson, ROLES } from "../domain/message.ts";
+import { parseMessageJson } from "../domain/message.ts";
 import type { UserName } from "../domain/user.ts";
 import { findConversation } from "../postgres/conversations.ts";
 import { type ImportedMessage, insertImportedConversation, insertImportedMessages } from "../postgres/import.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
 import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
+import { ConversationItem, MessageItem, parseItem, UserItem } from "./import-schema.ts";
 import { resolveUser } from "./users.ts";
 
 interface ImportError {
@@ -42,34 +41,6 @@ const CHARS_A_STATEMENT = 1_048_576;
 const ITEM_BYTES_MAX = 16_777_216;
 /** A message's parts may be 100 levels deep; they lie a few levels deep themselves. */
 const DEPTH_MAX = 150;
-
-const Time = z.iso.datetime().refine((time) => time >= "0001", "must be after the year 0");
-/** As in `http/schemas.ts`: not `z.record`, which drops a key named `__proto__`. */
-const Json = z.custom<JsonObject>((value) => typeof value === "object" && value !== null && !Array.isArray(value));
-const JsonPart = Json.refine((part): part is Part => typeof part["type"] === "string", { path: ["type"] });
-const Conversation = z.object({
-  conversation_id: z.string().regex(ID_PATTERN),
-  title: z.string(),
-  metadata: Json.default({}),
-  pinned: z.boolean().default(false),
-  archived: z.boolean().default(false),
-  created_at: Time,
-});
-const Message = z.object({
-  id: z.string().regex(ID_PATTERN),
-  role: z.enum(ROLES),
-  content: z.string(),
-  parts: z.array(JsonPart).optional(),
-  status: z.enum(MESSAGE_STATUSES).default("complete"),
-  model: z.string().nullable().default(null),
-  tokens_used: z.int().nonnegative().nullable().default(null),
-  latency_ms: z.int().nonnegative().nullable().default(null),
-  metadata: Json.nullable().default(null),
-  version: z.int().positive().max(2_147_483_647).default(1),
-  created_at: Time,
-  edited_at: Time.nullable().default(null),
-});
-const User = z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() });
 
 /**
  * Reads an export, of one conversation or of everything, as a stream: memory is bounded by one message. What is
@@ -186,7 +157,7 @@ class Importer {
   async take(path: "user" | "conversation" | "message", value: unknown): Promise<void> {
     if (path === "user") {
       await this.flush();
-      this.#user = User.safeParse(value).data ?? null;
+      this.#user = UserItem.safeParse(value).data ?? null;
     } else if (path === "conversation") {
       await this.flush();
       this.#target = await this.#begin(value);
@@ -201,7 +172,7 @@ class Importer {
   async #begin(value: unknown): Promise<Target | null> {
     const conversationId = idOf(value, "conversation_id");
     try {
-      const parsed = parse(Conversation, value);
+      const parsed = parseItem(ConversationItem, value);
       checkConversationFields({ title: parsed.title, metadata: parsed.metadata });
       const user = this.#user;
       if (this.#owner === null && user === null)
@@ -233,7 +204,7 @@ class Importer {
 
   #add(target: Target, value: unknown): void {
     try {
-      const { tokens_used, latency_ms, created_at, edited_at, parts, ...rest } = parse(Message, value);
+      const { tokens_used, latency_ms, created_at, edited_at, parts, ...rest } = parseItem(MessageItem, value);
       const message: ImportedMessage = {
         ...rest,
         metadata: rest.metadata,
@@ -298,15 +269,6 @@ class Importer {
     if (this.result.errors.length < ERRORS_LISTED)
       this.result.errors.push({ conversationId, messageId, code, message });
   }
-}
-
-function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
-  throw new BackscrollError("invalid_request", errors.map(({ path, message }) => `${path}: ${message}`).join("; "), {
-    errors,
-  });
 }
 
 function isSame(message: ImportedMessage, stored: SavedMessage): boolean {
