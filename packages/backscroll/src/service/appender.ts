@@ -40,11 +40,11 @@ export function createAppender(
   const queue: Waiting[] = [];
   /** Conversations with an append on its way: the next ones gather here, instead of queueing for the row's lock. */
   const busy = new Set<string>();
-  let inFlight = 0;
+  const slots = { free: batchesInFlight };
   let scheduled = false;
 
   const pump = (): void => {
-    while (inFlight < batchesInFlight) {
+    while (slots.free > 0) {
       const batch = takeBatch(queue, busy);
       if (batch.length === 0) return;
       void send(batch);
@@ -75,11 +75,11 @@ export function createAppender(
   };
 
   const takeSlot = (): (() => void) => {
-    inFlight += 1;
+    slots.free -= 1;
     let taken = true;
     const free = (): void => {
       clearTimeout(timer);
-      if (taken) inFlight -= 1;
+      if (taken) slots.free += 1;
       taken = false;
     };
     const timer = setTimeout(() => {
