@@ -1,0 +1,101 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import type { MessageJson } from "../domain/message.ts";
+
+/** A message's JSON text in UTF-8, as it goes into a response: the cache never makes strings of it. */
+type MessageBytes = Uint8Array & { readonly __messageBytes?: unique symbol };
+
+/** What a hit holds. */
+export interface CachedMessages {
+  /** newest first, at most as many as asked for */
+  readonly messages: readonly MessageBytes[];
+  /** whether the conversation has older ones */
+  readonly hasMore: boolean;
+}
+
+/** A snapshot of a conversation: its version and newest messages, read in one statement. */
+export interface Snapshot {
+  readonly version: number;
+  /** newest first; `snapshotLength` of them, or the whole conversation */
+  readonly messages: readonly MessageJson[];
+  /** the last of them is the conversation's first message, or there is none */
+  readonly whole: boolean;
+}
+
+/** One change that added messages. */
+interface Extension {
+  readonly versionBefore: number;
+  readonly version: number;
+  /** in order, oldest first; 1 or more */
+  readonly messages: readonly MessageJson[];
+}
+
+/**
+ * The newest messages of each conversation. It may be lost at any moment; it may never lie: a list is only
+ * extended by exactly the next version, and every change drops the lease of a reader in flight, so no snapshot older
+ * than the change can land. The idea is the lease of "Scaling Memcache at Facebook" (NSDI 2013).
+ *
+ * Every operation is atomic. Every one may fail; then it may or may not have happened.
+ */
+export interface ConversationCache {
+  /** how many messages a snapshot must hold, unless the conversation is shorter */
+  readonly snapshotLength: number;
+
+  /** @returns null on a miss: nothing there, or not enough of it */
+  read(at: ConversationRef, limit: number): Promise<CachedMessages | null>;
+
+  /**
+   * Asks for the right to fill, **before** the snapshot is read.
+   *
+   * @param token unique to this attempt
+   * @returns false: another reader has it
+   */
+  lease(at: ConversationRef, token: string): Promise<boolean>;
+
+  /** @returns false: the lease is gone, and nothing was installed */
+  fill(at: ConversationRef, token: string, snapshot: Snapshot): Promise<boolean>;
+
+  /** After the COMMIT of new messages. @returns `dropped`: the list was not at the version before, and is gone */
+  append(at: ConversationRef, extension: Extension): Promise<"extended" | "ignored" | "dropped">;
+
+  /** After the COMMIT of any other change. */
+  invalidate(at: ConversationRef): Promise<void>;
+
+  /** @returns the version of what is cached; null when there is nothing */
+  version(at: ConversationRef): Promise<number | null>;
+
+  /** Drops everything of this database, and nothing else. */
+  drop(): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export interface CacheSettings {
+  /** messages a hit can answer, 1 to 200: the guide's CACHE_MESSAGE_LIMIT */
+  readonly messageLimit: number;
+  /** how long an untouched conversation stays */
+  readonly ttlMs: number;
+  /** how long a reader may take from lease to fill */
+  readonly fillDeadlineMs: number;
+}
+
+/** Behind the oldest element: that is the conversation's first message. No JSON text is this. */
+const BEGINNING = Buffer.from("^");
+
+/** @returns the list's elements for a snapshot, newest first */
+export function toElements({ messages, whole }: Snapshot, messageLimit: number): Buffer[] {
+  const elements = messages.map((json) => Buffer.from(json));
+  if (whole) elements.push(BEGINNING);
+  // One more than a hit can show: it tells whether there are more.
+  return elements.slice(0, messageLimit + 1);
+}
+
+/**
+ * @param elements the first `limit + 1` of the list
+ * @returns null when they are too few to know
+ */
+export function fromElements(elements: readonly Buffer[], limit: number): CachedMessages | null {
+  const whole = elements.at(-1)?.equals(BEGINNING) ?? false;
+  if (!whole && elements.length <= limit) return null;
+  const messages = whole ? elements.slice(0, -1) : elements;
+  return { messages: messages.slice(0, limit), hasMore: messages.length > limit };
+}
