@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, rmSync } from "node:fs";
 
 /** Builds the package in the current folder into `dist/`. */
 rmSync("dist", { recursive: true, force: true });
 const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" });
 if (existsSync("dist/cli/main.js")) chmodSync("dist/cli/main.js", 0o755);
+// What npm shows and asks of a package; the repository keeps one copy.
+copyFileSync("../../LICENSE", "LICENSE");
+if (process.env["npm_package_name"] === "backscroll") copyFileSync("../../README.md", "README.md");
 process.exitCode = status ?? 1;

@@ -1,7 +1,6 @@
-import { loadConfig, flagOf, type Setting, SETTINGS } from "../packages/backscroll/src/config.ts";
+import { defaultText, flagOf, loadConfig, type Setting, SETTINGS } from "../packages/backscroll/src/config.ts";
 import { create } from "../packages/backscroll/src/create.ts";
 import { ERROR_CODES, type ErrorCode } from "../packages/backscroll/src/domain/errors.ts";
-import { createApp } from "../packages/backscroll/src/http/app.ts";
 import { openApiDocument } from "../packages/backscroll/src/http/docs.ts";
 import { STATUS } from "../packages/backscroll/src/http/errors.ts";
 import { dumpSchema } from "./dump-schema.ts";
@@ -14,9 +13,8 @@ import { dumpSchema } from "./dump-schema.ts";
 export async function generatedFiles(databaseUrl: string): Promise<ReadonlyMap<string, string>> {
   const backscroll = await create({ ...loadConfig({}), databaseUrl, logLevel: "silent" });
   try {
-    const app = createApp(backscroll.deps, { authenticate: () => null, bodyBytesMax: 1 });
     return new Map([
-      ["openapi.json", `${JSON.stringify(openApiDocument(app), null, 2)}\n`],
+      ["openapi.json", `${JSON.stringify(openApiDocument(backscroll.app), null, 2)}\n`],
       ["packages/backscroll/schema.sql", await dumpSchema(databaseUrl)],
       ["docs/configuration.md", configurationPage()],
       ["docs/errors.md", errorsPage()],
@@ -28,9 +26,7 @@ export async function generatedFiles(databaseUrl: string): Promise<ReadonlyMap<s
 
 function configurationPage(): string {
   const rows = Object.values(SETTINGS).map((setting: Setting) => {
-    const fallback = setting.schema.safeParse(undefined).data as string | number | undefined;
-    const shown = setting.defaultText ?? (fallback === undefined ? "none" : `\`${fallback}\``);
-    return `| \`${setting.env}\` | \`${flagOf(setting)}\` | ${shown} | ${setting.doc}${setting.secret ? " Secret." : ""} |`;
+    return `| \`${setting.env}\` | \`${flagOf(setting)}\` | ${defaultText(setting)} | ${setting.doc}${setting.secret ? " Secret." : ""} |`;
   });
   return [
     "# Configuration",

@@ -1,4 +1,4 @@
-"""The guide's run_agent(), with two tools that need no network. Put your own agent here."""
+"""run_agent(query, history, tools), with two tools that need no network. Put your own agent here."""
 
 import re
 import time

@@ -159,6 +159,13 @@ export const SETTINGS = {
     schema: wholeNumber(0, 600_000, 10_000),
     doc: "How long a stopping service waits for what it is doing.",
   },
+  metricsToken: {
+    env: "METRICS_TOKEN",
+    schema: z.string().optional(),
+    defaultText: "none: this machine only",
+    secret: true,
+    doc: "What Prometheus must send to read `/metrics`, as `authorization: Bearer <token>`.",
+  },
   logLevel: {
     env: "LOG_LEVEL",
     schema: z
@@ -179,6 +186,12 @@ export function flagOf({ env }: Setting): string {
     .replaceAll("_", "-")}`;
 }
 
+/** @returns what a setting is when nobody sets it, for people */
+export function defaultText({ schema, defaultText: told }: Setting): string {
+  const fallback = schema.safeParse(undefined).data as string | number | undefined;
+  return told ?? (fallback === undefined ? "none" : `\`${fallback}\``);
+}
+
 /** Names every bad variable and what it must be; never a value. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -186,21 +199,23 @@ export class ConfigError extends Error {
 
 /**
  * @param environment variables; an empty one counts as absent
- * @param flags go before them
+ * @param given goes before them: flags, or a library caller's options
+ * @param nameOf how a setting in `given` is called in errors
  * @throws {ConfigError}
  */
 export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
-  flags: Partial<Record<SettingName, string>> = {},
+  given: Partial<Record<SettingName, string>> = {},
+  nameOf: (name: SettingName) => string = (name) => flagOf(SETTINGS[name]),
 ): Config {
   const problems: string[] = [];
   const entries = Object.entries(SETTINGS).map(([name, setting]: [string, Setting]) => {
-    const flag = flags[name as SettingName];
-    const given = flag ?? environment[setting.env];
-    const parsed = setting.schema.safeParse(given === "" ? undefined : given);
+    const own = given[name as SettingName];
+    const text = own ?? environment[setting.env];
+    const parsed = setting.schema.safeParse(text === "" ? undefined : text);
     if (!parsed.success) {
       const reason = parsed.error.issues[0]?.message ?? "is not valid";
-      problems.push(`${flag === undefined ? setting.env : flagOf(setting)} ${reason}`);
+      problems.push(`${own === undefined ? setting.env : nameOf(name as SettingName)} ${reason}`);
     }
     return [name, parsed.data];
   });
@@ -210,4 +225,22 @@ export function loadConfig(
     throw new ConfigError("MODEL_BASE_URL must say where the server of MODEL is, e.g. http://localhost:11434/v1");
   }
   return config;
+}
+
+/**
+ * The same for a library's caller, who gives values instead of text.
+ *
+ * @param options absent ones come from the environment
+ * @throws {ConfigError}
+ */
+export function loadOptions(
+  environment: Readonly<Record<string, string | undefined>>,
+  options: Partial<Config>,
+): Config {
+  const given = Object.keys(SETTINGS).flatMap((name) => {
+    const value = options[name as SettingName];
+    if (value === undefined) return [];
+    return [[name, typeof value === "boolean" ? (value ? "on" : "off") : String(value)]];
+  });
+  return loadConfig(environment, Object.fromEntries(given), (name) => name);
 }

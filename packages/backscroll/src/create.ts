@@ -1,14 +1,17 @@
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { pino } from "pino";
-import { type Config, loadConfig } from "./config.ts";
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { type Config, loadOptions } from "./config.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
 import { type Authenticate, authenticateLocally } from "./http/auth.ts";
+import type { App } from "./http/context.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 import { migrate } from "./postgres/migrate.ts";
-import { openDatabase } from "./postgres/pool.ts";
+import { type Database, openDatabase } from "./postgres/pool.ts";
 import type { Responder } from "./responder/responder.ts";
+import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import { finishErasures } from "./service/conversations.ts";
@@ -25,6 +28,8 @@ export interface Parts {
   readonly logger?: Logger;
   /** true: use the embedded PostgreSQL of another Backscroll that runs on the folder; for a command beside a service */
   readonly shareDatabase?: boolean;
+  /** true: `/metrics` tells of the process too (memory, event loop): for a process that is Backscroll alone */
+  readonly processMetrics?: boolean;
 }
 
 /** Settings and parts; a setting that is absent comes from the environment. */
@@ -50,6 +55,7 @@ export interface Backscroll {
 
 /** What `create` gives the command line beside the public part. */
 export interface BackscrollInternals extends Backscroll {
+  readonly app: App;
   readonly deps: Deps;
   readonly config: Config;
 }
@@ -62,12 +68,12 @@ export interface BackscrollInternals extends Backscroll {
  * @throws {Error} when the database cannot be opened or migrated
  */
 export async function createBackscroll(options: BackscrollOptions = {}): Promise<Backscroll> {
-  return create({ ...loadConfig(process.env), ...options }, options);
+  return create(loadOptions(process.env, options), options);
 }
 
 export async function create(
   config: Config,
-  { authenticate = authenticateLocally, responder, logger, shareDatabase = false }: Parts = {},
+  { authenticate = authenticateLocally, responder, logger, shareDatabase = false, processMetrics = false }: Parts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
@@ -84,9 +90,13 @@ export async function create(
     max: config.databasePoolMax,
     connectionTimeoutMs: config.databaseConnectTimeoutMs,
     statementTimeoutMs: config.databaseStatementTimeoutMs,
-    onIdleError: (error) => log.warn({ error: errorMessage(error) }, "a connection to PostgreSQL was lost"),
+    onIdleError(error) {
+      if (!closing) log.warn({ error: errorMessage(error) }, "a connection to PostgreSQL was lost");
+    },
   });
+  let closing = false;
   const closeDatabase = async (): Promise<void> => {
+    closing = true;
     await db.close();
     await embedded?.stop();
   };
@@ -117,31 +127,63 @@ export async function create(
       drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
     };
     const upkeep = startUpkeep(deps);
-    const app = createApp(deps, { authenticate, bodyBytesMax: config.bodyBytesMax });
+    const operations = new Operations();
+    let closed: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      drain();
+      const givenUp = new Promise<void>((done) => stopping.signal.addEventListener("abort", () => done()));
+      await Promise.race([operations.allDone(), givenUp]);
+      clearTimeout(drainTimer);
+      stopping.abort();
+      // Turns that were cut off save what they still can.
+      await Promise.allSettled(deps.runningTurns.values());
+      await upkeep.stop();
+      await closeDatabase();
+    };
+    const app = createApp(deps, {
+      authenticate,
+      bodyBytesMax: config.bodyBytesMax,
+      metrics: {
+        registry: createRegistry(db, { ofProcess: processMetrics }),
+        token: config.metricsToken,
+        withoutAuthentication: authenticate === authenticateLocally,
+      },
+    });
     return {
+      app,
       deps,
       config,
-      conversations: new ConversationService(deps),
-      fetch: (request) => app.fetch(request),
+      conversations: operations.trackCalls(new ConversationService(deps)),
+      fetch: (request) => operations.track(Promise.resolve(app.fetch(request))),
       description: {
         database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,
         responder: deps.responder.description,
         migrations,
       },
       drain,
-      async close() {
-        drain();
-        await Promise.allSettled(deps.runningTurns.values());
-        clearTimeout(drainTimer);
-        stopping.abort();
-        await upkeep.stop();
-        await closeDatabase();
-      },
+      close: () => (closed ??= close()),
     };
   } catch (error) {
     await closeDatabase();
     throw error;
   }
+}
+
+function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean }): Registry {
+  const registry = new Registry();
+  if (ofProcess) collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: "backscroll_postgres_connections",
+    help: "Connections of the pool; waiting: requests that have none yet",
+    labelNames: ["state"],
+    registers: [registry],
+    collect() {
+      this.set({ state: "idle" }, pool.idleCount);
+      this.set({ state: "busy" }, pool.totalCount - pool.idleCount);
+      this.set({ state: "waiting" }, pool.waitingCount);
+    },
+  });
+  return registry;
 }
 
 const UPKEEP_INTERVAL_MS = 60_000;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
@@ -50,10 +50,15 @@ test("the packed packages install, type-check and run as a consumer would use th
     mkdirSync(target);
     run("tar", ["-xzf", join(consumer, filename), "-C", target, "--strip-components=1"], consumer);
   }
-  // The dependencies as npm would lay them out, without fetching them again.
-  for (const name of readdirSync(join(ROOT, "node_modules"))) {
-    if (name.startsWith(".") || name.startsWith("backscroll")) continue;
-    symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  // The dependencies as npm would lay them out, without fetching them again; not what only this repository needs.
+  const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { dev?: boolean; link?: boolean }>;
+  };
+  for (const [path, { dev, link }] of Object.entries(packages)) {
+    const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1];
+    if (name === undefined || link || (dev && name !== "@types/node") || !existsSync(join(ROOT, path))) continue;
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    symlinkSync(join(ROOT, path), join(modules, name));
   }
   writeFileSync(join(consumer, "package.json"), JSON.stringify({ type: "module", private: true }));
   writeFileSync(join(consumer, "main.ts"), CONSUMER);
@@ -67,6 +72,9 @@ test("the packed packages install, type-check and run as a consumer would use th
     process.execPath,
     [join(modules, "backscroll", "dist", "cli", "main.js"), "--version"],
     dirname(modules),
+  );
+  expect(readdirSync(join(modules, "backscroll"))).toEqual(
+    expect.arrayContaining(["LICENSE", "README.md", "lua", "migrations"]),
   );
   expect(version).toMatch(/^\d+\.\d+\.\d+$/m);
 });

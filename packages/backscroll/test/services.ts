@@ -47,11 +47,15 @@ function authenticateByHeader(request: Request): string | null {
   return request.headers.get("x-test-user");
 }
 
-export async function createServices(options: BackscrollOptions & { databaseUrl: string }): Promise<Services> {
+/** @param options `local`: as without authentication, instead of by header */
+export async function createServices({
+  local = false,
+  ...options
+}: BackscrollOptions & { databaseUrl: string; local?: boolean }): Promise<Services> {
   const { authenticate = authenticateByHeader, logger = pino({ level: "silent" }), responder, ...settings } = options;
   const backscroll = await create(
     { ...loadConfig({}), ...settings },
-    { authenticate, logger, ...(responder && { responder }) },
+    { logger, ...(!local && { authenticate }), ...(responder && { responder }) },
   );
   return {
     ...backscroll,

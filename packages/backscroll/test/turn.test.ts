@@ -8,7 +8,7 @@ const SEND = "/api/conversations/messages";
 /** A Backscroll whose responder says what the test wants. */
 async function withResponder(
   respond: (request: Parameters<Responder["respond"]>[0]) => AsyncIterable<ResponderDelta>,
-  options: { responderTimeoutMs?: number } = {},
+  options: { responderTimeoutMs?: number; drainTimeoutMs?: number } = {},
 ): Promise<Services> {
   const { databaseUrl, drop } = await newSchema();
   const services = await createServices({ databaseUrl, responder: { description: "scripted", respond }, ...options });
@@ -158,6 +158,30 @@ test("a reply that PostgreSQL could not keep is mended, not lost", async () => {
   const { json } = await services.call(ADA, "POST", SEND, { message: "Hello" });
   expect(json.assistant_message.content).toBe("ab\ufffdc \\u0000 d");
   expect(json.assistant_message.parts[1].output).toEqual({ text: "ef" });
+});
+
+test("keys, model and token counts that could not be stored are mended too", async () => {
+  const services = await withResponder(() =>
+    say(
+      { type: "tool-call", toolCallId: "t", toolName: "x", input: { "a\u0000b": [{ "c\ud800": "d" }] } },
+      { type: "usage", tokensUsed: 3e9, model: "m\u0000" },
+    ),
+  );
+  const { status, json } = await services.call(ADA, "POST", SEND, { message: "Hello" });
+  expect(status).toBe(200);
+  expect(json.assistant_message).toMatchObject({ model: "m", tokens_used: null });
+  expect(json.assistant_message.parts[0].input).toEqual({ ab: [{ "c\ufffd": "d" }] });
+});
+
+test("a responder that is deaf to its signal is given up after its time", async () => {
+  const services = await withResponder(
+    async function* () {
+      await new Promise(() => undefined);
+      yield { type: "text", text: "never" };
+    },
+    { responderTimeoutMs: 50, drainTimeoutMs: 50 },
+  );
+  expect(await services.call(ADA, "POST", SEND, { message: "Hello" })).toMatchObject({ status: 504 });
 });
 
 test("a message that is refused leaves no empty conversation behind", async ({ services }) => {

@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { loadConfig, type SettingName } from "../config.ts";
 import { create } from "../create.ts";
+import { errorMessage } from "../domain/errors.ts";
 import { findUser } from "../service/users.ts";
 import { exportAll } from "../service/export.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
@@ -28,13 +29,22 @@ export async function exportCommand(
         progress.update(messages, null, "messages");
       },
     });
-    if (output === undefined) await pipeline(Readable.from(pieces), process.stdout, { end: false });
+    if (output === undefined || output === "-") await writeToStdout(pieces);
     else await writeWhole(output, pieces);
     progress.end();
     terminal.say(`Exported ${conversations} conversations, ${messages} messages.`);
   } finally {
     progress.end();
     await backscroll.close();
+  }
+}
+
+async function writeToStdout(pieces: AsyncIterable<string>): Promise<void> {
+  try {
+    await pipeline(Readable.from(pieces), process.stdout, { end: false });
+  } catch (error) {
+    // Whoever reads has read enough, as `head` does.
+    if (!(error instanceof Error && "code" in error && error.code === "EPIPE")) throw error;
   }
 }
 
@@ -46,6 +56,6 @@ async function writeWhole(path: string, pieces: AsyncIterable<string>): Promise<
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
-    throw error;
+    throw new CommandError(EXIT.failed, `cannot write ${path}: ${errorMessage(error)}`, { cause: error });
   }
 }

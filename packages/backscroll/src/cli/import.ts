@@ -47,7 +47,9 @@ export async function importCommand(
 
 async function fileBytes(file: string): Promise<number> {
   try {
-    return (await stat(file)).size;
+    const found = await stat(file);
+    if (!found.isFile()) throw new Error("it is not a file");
+    return found.size;
   } catch (error) {
     throw new CommandError(EXIT.usage, `cannot read ${file}: ${errorMessage(error)}`, { cause: error });
   }

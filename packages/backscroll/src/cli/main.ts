@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
-import { ConfigError, flagOf, SETTINGS, type SettingName } from "../config.ts";
+import { ConfigError, defaultText, flagOf, SETTINGS, type SettingName } from "../config.ts";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
@@ -18,19 +18,19 @@ function createProgram(): Command {
   const program = new Command("backscroll")
     .description("Durable conversation history for AI chat applications")
     .version(version)
-    .option("--json", "write results as JSON")
+    .option("--json", "write results as JSON, to standard output")
     .option("--quiet", "say nothing but errors")
-    .enablePositionalOptions()
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
 
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
-    (flags) => serve(terminal(), settings(flags), version),
+    (flags) => serve(createTerminal(program.opts()), settings(flags), version),
   );
   withSettings(
     program.command("migrate").description("bring the database to the newest version"),
     DATABASE_SETTINGS,
-  ).action((flags) => migrateCommand(terminal(), settings(flags)));
+  ).action((flags) => migrateCommand(createTerminal(program.opts()), settings(flags)));
   withSettings(
     program
       .command("export")
@@ -38,7 +38,7 @@ function createProgram(): Command {
       .option("--user <email>", "only this person's")
       .option("--output <file>", "write to this file, whole or not at all; default: standard output"),
     DATABASE_SETTINGS,
-  ).action((flags) => exportCommand(terminal(), settings(flags), flags));
+  ).action((flags) => exportCommand(createTerminal(program.opts()), settings(flags), flags));
   withSettings(
     program
       .command("import")
@@ -46,9 +46,7 @@ function createProgram(): Command {
       .argument("<file>", "the export; - for standard input")
       .option("--user <email>", "give it all to this person, whoever the export names"),
     [...DATABASE_SETTINGS, "messageBytesMax"],
-  ).action((file: string, flags) => importCommand(terminal(), settings(flags), { file, ...flags }));
-
-  const terminal = () => createTerminal(program.opts());
+  ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
   return program;
 }
 
@@ -58,7 +56,11 @@ const DATABASE_SETTINGS: readonly SettingName[] = ["databaseUrl", "dataDir", "lo
 function withSettings(command: Command, names = Object.keys(SETTINGS) as readonly SettingName[]): Command {
   for (const name of names) {
     const setting = SETTINGS[name];
-    command.option(`${flagOf(setting)} <value>`, `${setting.doc.replaceAll("`", "")} (env: ${setting.env})`);
+    const fallback = defaultText(setting).replaceAll("`", "");
+    command.option(
+      `${flagOf(setting)} <value>`,
+      `${setting.doc.replaceAll("`", "")} (env: ${setting.env}; default: ${fallback})`,
+    );
   }
   return command;
 }
@@ -93,9 +95,9 @@ function isUnreachable(error: unknown): boolean {
   );
 }
 
-const [major = 0] = process.versions.node.split(".").map(Number);
-if (major < 22) {
-  process.stderr.write(`Backscroll needs Node.js 22 or later; this is ${process.versions.node}\n`);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 12)) {
+  process.stderr.write(`Backscroll needs Node.js 22.12 or later; this is ${process.versions.node}\n`);
   process.exit(EXIT.usage);
 }
 try {

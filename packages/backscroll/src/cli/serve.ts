@@ -30,7 +30,7 @@ export async function serve(
   }
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
-  const backscroll = await create(config);
+  const backscroll = await create(config, { processMetrics: true });
   const server = createAdaptorServer({ fetch: backscroll.fetch, overrideGlobalObjects: false }) as Server;
   // Node turns a connection idle only after the response's own listeners have run.
   server.on("request", (_, response) => response.once("close", () => setImmediate(() => server.emit("answered"))));
@@ -63,15 +63,20 @@ export async function serve(
   terminal.say("Stopped. Everything is saved.");
 }
 
+const ECHO_MS = 500;
+
 function stopSignal(terminal: Terminal): { readonly requested: Promise<void>; dispose(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let asked = false;
+  let askedAt: number | undefined;
   const onSignal = (): void => {
-    if (asked) {
+    const sinceMs = askedAt === undefined ? undefined : performance.now() - askedAt;
+    if (sinceMs !== undefined) {
+      // One Ctrl+C under npm arrives twice: from the terminal, and passed on by npm.
+      if (sinceMs < ECHO_MS) return;
       terminal.say("Quit at once.");
       process.exit(EXIT.interrupted);
     }
-    asked = true;
+    askedAt = performance.now();
     resolve();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);

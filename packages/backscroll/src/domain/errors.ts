@@ -8,7 +8,7 @@ export const ERROR_CODES = {
   invalid_cursor: "The cursor was not made by this endpoint. Start again without one.",
   unsupported_media_type: "The body's content-type is not the one this endpoint reads.",
   unauthenticated: "The request carries no valid credentials.",
-  host_not_allowed: "Without authentication the service answers only to the names of this machine.",
+  host_not_allowed: "Without authentication the service answers only to this machine's names, and to pages of it.",
   route_not_found: "No such endpoint. See /api/docs.",
   conversation_not_found: "No such conversation, or it is somebody else's, or in the trash.",
   message_not_found: "No such message in this conversation.",

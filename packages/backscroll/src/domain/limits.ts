@@ -13,6 +13,7 @@ export const LIMITS = {
   modelCharsMax: 200,
   metadataBytesMax: 16_384,
   partsBytesMax: 4_194_304,
+  replyCharsMax: 4_194_304,
   subjectCharsMax: 320,
   previewChars: 120,
   /** int4, as `tokens_used` and `latency_ms` are stored */

@@ -15,6 +15,7 @@ import { historyRoutes } from "./history.ts";
 import { idempotent } from "./idempotency.ts";
 import { invalidRequest, toFieldErrors } from "./invalid-request.ts";
 import { meRoutes } from "./me.ts";
+import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
 import { transferRoutes } from "./transfer.ts";
 import { turnRoutes } from "./turns.ts";
@@ -23,12 +24,13 @@ export interface AppOptions {
   readonly authenticate: Authenticate;
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
+  readonly metrics: MetricsOptions;
 }
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(deps: Deps, { authenticate, bodyBytesMax }: AppOptions): App {
+export function createApp(deps: Deps, { authenticate, bodyBytesMax, metrics }: AppOptions): App {
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -47,12 +49,13 @@ export function createApp(deps: Deps, { authenticate, bodyBytesMax }: AppOptions
     const ms = Math.round(performance.now() - startedAt);
     deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
   });
+  metricsRoutes(app, metrics);
   healthRoutes(app);
   docsRoutes(app);
 
   app.use("/api/*", async (c, next) => {
     const name = await authenticate(c.req.raw);
-    if (name === null) throw new BackscrollError("unauthenticated", "send valid credentials");
+    if (name === null || name === undefined) throw new BackscrollError("unauthenticated", "send valid credentials");
     c.set("user", { id: await resolveUser(deps, name), name });
     await next();
   });

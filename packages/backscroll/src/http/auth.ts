@@ -4,9 +4,9 @@ import { LOCAL_ISSUER, type UserName } from "../domain/user.ts";
 /**
  * Says who is calling: called for every request under `/api`.
  *
- * @returns null when the request carries no valid credentials; it is answered 401
+ * @returns null or undefined when the request carries no valid credentials; it is answered 401
  */
-export type Authenticate = (request: Request) => UserName | null | Promise<UserName | null>;
+export type Authenticate = (request: Request) => UserName | null | undefined | Promise<UserName | null | undefined>;
 
 const LOCAL_USER: UserName = { issuer: LOCAL_ISSUER, subject: "you@localhost", email: "you@localhost" };
 
@@ -21,7 +21,19 @@ export function authenticateLocally(request: Request): UserName {
   if (!isLoopback(hostname.replaceAll(/[[\]]/g, ""))) {
     throw new BackscrollError("host_not_allowed", "without authentication the service answers to localhost only");
   }
+  // A page of another site may send what needs no preflight.
+  const origin = request.headers.get("origin");
+  if (origin !== null && !isLocalOrigin(origin)) {
+    throw new BackscrollError(
+      "host_not_allowed",
+      "without authentication the service answers to pages of localhost only",
+    );
+  }
   return LOCAL_USER;
+}
+
+function isLocalOrigin(origin: string): boolean {
+  return URL.canParse(origin) && isLoopback(new URL(origin).hostname.replaceAll(/[[\]]/g, ""));
 }
 
 /** @returns whether only this machine can reach a server bound to this host */

@@ -92,10 +92,12 @@ export function transferRoutes(app: App): void {
 function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const iterator = pieces[Symbol.asyncIterator]();
+  let wanted = true;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const next = await iterator.next();
+        if (!wanted) return;
         if (next.done) controller.close();
         else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
@@ -104,6 +106,7 @@ function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables)
       }
     },
     async cancel() {
+      wanted = false;
       await iterator.return?.();
     },
   });

@@ -30,7 +30,11 @@ const send = createRoute({
       required: true,
       ...json(
         z
-          .strictObject({ ...Say, message_id: schema.Id.optional(), stream: z.literal(false).optional() })
+          .strictObject({
+            ...Say,
+            message_id: schema.Id.optional(),
+            stream: z.literal(false, "must be false: replies come whole").optional(),
+          })
           .openapi("SendMessage"),
       ),
     },
@@ -42,7 +46,7 @@ const chat = createRoute({
   method: "post",
   path: "/api/chat",
   operationId: "chat",
-  summary: "The same in the guide's short form",
+  summary: "Say something and get the reply's text: a turn in short form",
   request: { body: { required: true, ...json(z.strictObject(Say).openapi("Chat")) } },
   responses: {
     200: { description: "The reply", ...json(z.object({ response: z.string(), conversation_id: z.string() })) },

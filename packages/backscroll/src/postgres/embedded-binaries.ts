@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
+import { errorMessage } from "../domain/errors.ts";
 
 /** The account the server runs under; undefined: the one we run under. PostgreSQL refuses to run as root. */
 export interface Account {
@@ -20,7 +21,14 @@ export function serverAccount(): Account | undefined {
 }
 
 export function makeOwnDirectory(directory: string, account: Account | undefined): void {
-  mkdirSync(directory, { recursive: true });
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw new Error(
+      `cannot make the data folder ${directory}: ${errorMessage(error)}. Choose another one with --data-dir or BACKSCROLL_DATA_DIR`,
+      { cause: error },
+    );
+  }
   if (!account) return;
   chownSync(directory, account.uid, account.gid);
   if (!canReach(directory, account)) {

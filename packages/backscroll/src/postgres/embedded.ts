@@ -53,7 +53,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   makeOwnDirectory(dataDir, account);
   const native = reachableBinaries(dataDir, account);
   const cluster = join(dataDir, "postgres");
-  if (!existsSync(join(cluster, "PG_VERSION"))) initialise(native, cluster, account);
   const socketDirectory = makeSocketDirectory(dataDir, account);
   const connection = (database: string): string =>
     `postgresql://${USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`;
@@ -65,11 +64,15 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     return { connectionString: connection(DATABASE), directory: cluster, socketDirectory, stop: async () => undefined };
   }
 
+  if (!existsSync(join(cluster, "PG_VERSION"))) initialise(native, cluster, account);
+
   const log: string[] = [];
   let stopping = false;
-  let server: ChildProcess;
+  let server: ChildProcess | undefined;
+  let launching: Promise<void> = Promise.resolve();
   const launchServer = async (): Promise<void> => {
     await waitForOldServer(cluster);
+    if (stopping) return;
     server = launch(native, account, {
       arguments: serverArguments(cluster, socketDirectory, options.settings ?? {}),
       onLine(line) {
@@ -82,11 +85,15 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     server.once("exit", (status) => {
       if (stopping) return;
       options.onLog?.(`the server ended by itself, status ${status}: starting it again`);
-      launchServer().catch((error: unknown) => options.onLog?.(`starting again failed: ${errorMessage(error)}`));
+      launching = launchServer().catch((error: unknown) =>
+        options.onLog?.(`starting again failed: ${errorMessage(error)}`),
+      );
     });
   };
   const stopAll = async (): Promise<void> => {
     stopping = true;
+    await stop(server);
+    await launching;
     await stop(server);
     owner.close();
   };
@@ -163,8 +170,10 @@ async function claimOwnership(path: string): Promise<Server | null> {
   }
   const server = createServer((socket) => socket.destroy());
   server.unref();
-  await new Promise<void>((done, fail) => server.once("error", fail).listen(path, done));
-  return server;
+  return new Promise((done, fail) => {
+    server.once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? done(null) : fail(error)));
+    server.listen(path, () => done(server));
+  });
 }
 
 function serverArguments(
@@ -192,7 +201,7 @@ function serverArguments(
  * terminal from stopping the database before the requests in flight are answered.
  */
 const GUARD = `"$@" 3<&- & server=$!
-(read -r _ <&3; kill -INT $server) & reader=$!
+(read -r _ <&3; while kill -INT $server 2>/dev/null; do sleep 0.2; done) & reader=$!
 exec 3<&-
 wait $server; status=$?
 kill $reader 2>/dev/null
@@ -265,8 +274,7 @@ async function waitForOldServer(cluster: string): Promise<void> {
   const deadline = Date.now() + STOP_TIMEOUT_MS;
   while (existsSync(lockFile)) {
     const pid = Number(readFileSync(lockFile, "utf8").split("\n", 1)[0]);
-    const command = spawnSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" }).stdout ?? "";
-    if (!command.includes(cluster)) {
+    if (!mayServe(pid, cluster)) {
       rmSync(lockFile, { force: true });
       return;
     }
@@ -275,4 +283,18 @@ async function waitForOldServer(cluster: string): Promise<void> {
     }
     await delay(20);
   }
+}
+
+/** @returns false only when it is certain: there is no such process, or it is another program */
+function mayServe(pid: number, cluster: string): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
+  }
+  // A slim image may have no ps.
+  const { stdout, error } = spawnSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
+  if (!error) return stdout.includes(cluster);
+  const commandLine = `/proc/${pid}/cmdline`;
+  return !existsSync(commandLine) || readFileSync(commandLine, "utf8").includes(cluster);
 }

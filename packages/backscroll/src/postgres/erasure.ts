@@ -45,7 +45,8 @@ export async function deleteMessageBatch(db: Queryable, at: ConversationRef, lim
          where user_id = $1 and conversation_id = $2 and seq <= (select max(seq) from doomed)
         returning seq
       )
-      select count(*) as deleted from gone`,
+      -- counted as they were seen: another process may have deleted some of them meanwhile
+      select count(*) as deleted from doomed`,
     values: [at.userId, at.id, limit],
   });
   return Number(row?.deleted ?? 0) === limit;

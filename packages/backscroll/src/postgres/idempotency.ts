@@ -54,7 +54,7 @@ export async function claimIdempotencyKey(
       select request_hash, seed, response_status, response_type, response_body, true as claimed from claimed
       union all
       select request_hash, seed, response_status, response_type, response_body, false from idempotency_keys
-       where user_id = $1 and key = $2 and not exists (select from claimed)`,
+       where user_id = $1 and key = $2 and not exists (select from claimed) and expires_at > statement_timestamp()`,
     values: [userId, key, requestHash, seed, runningMs, keepMs],
   });
   // Somebody else's claim committed after this statement's snapshot: it runs.
@@ -68,6 +68,21 @@ export async function claimIdempotencyKey(
     state: "answered",
     response: { status: row.response_status, contentType: row.response_type, body: row.response_body },
   };
+}
+
+/** The request still runs. */
+export async function renewIdempotencyKey(
+  db: Queryable,
+  { userId, key, seed }: { userId: number; key: string; seed: string },
+  runningMs: number,
+): Promise<void> {
+  await db.query({
+    name: "renew_idempotency_key",
+    text: `
+      update idempotency_keys set running_until = statement_timestamp() + $4 * interval '1 ms'
+       where user_id = $1 and key = $2 and seed = $3 and response_status is null`,
+    values: [userId, key, seed, runningMs],
+  });
 }
 
 /** Keeps the answer for every retry. */

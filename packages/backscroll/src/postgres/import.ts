@@ -90,7 +90,7 @@ export async function insertImportedMessages(
 
 const INSERT = `
   with item as materialized (
-    select item.*, max(item.created_at) over (order by ord) as at
+    select item.*, least(max(item.created_at) over (order by ord), statement_timestamp()) as at
       from rows from (json_to_recordset($4::json) as (
              id uuid, client_id text, role text, content text, parts json, status text, model text,
              tokens_used integer, latency_ms integer, metadata jsonb, version integer,

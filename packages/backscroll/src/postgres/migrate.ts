@@ -33,7 +33,11 @@ export async function readMigrations(directory: URL = MIGRATIONS): Promise<reado
  */
 export async function migrate(connectionString: string, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const known = migrations ?? (await readMigrations());
-  const client = new pg.Client({ connectionString, application_name: "backscroll migrate" });
+  const client = new pg.Client({
+    connectionString,
+    application_name: "backscroll migrate",
+    connectionTimeoutMillis: 10_000,
+  });
   await client.connect();
   try {
     // Per schema: tests migrate many schemas of one database at once. Held until the connection ends.

@@ -43,6 +43,9 @@ export function openDatabase(options: PoolOptions): Database {
     max: options.max,
     connectionTimeoutMillis: options.connectionTimeoutMs,
     statement_timeout: options.statementTimeoutMs,
+    // A server that is frozen or unreachable does not time out by itself.
+    query_timeout: options.statementTimeoutMs + 1_000,
+    keepAlive: true,
     idleTimeoutMillis: 60_000,
     application_name: "backscroll",
   });
@@ -127,7 +130,7 @@ const UNAVAILABLE_SYSTEM_ERRORS = new Set([
 ]);
 /** `pg` reports these without a code. */
 const UNAVAILABLE_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|not queryable|after calling end on the pool|connection ended/i;
+  /connection terminated|timeout exceeded when trying to connect|not queryable|after calling end on the pool|connection ended|query read timeout/i;
 
 function translate(error: unknown): unknown {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

@@ -2,8 +2,8 @@ import type { UsageDay } from "../domain/conversation.ts";
 import type { Database } from "./pool.ts";
 
 /** Bounds one transaction's work, and with it how long an append may wait for a conversation's row. */
-const CONVERSATIONS_A_FOLD = 100;
-const MESSAGES_A_CONVERSATION = 20_000;
+const CONVERSATIONS_A_FOLD = 20;
+const MESSAGES_A_CONVERSATION = 5_000;
 
 /**
  * Adds to the daily usage what was saved since the last time, each message once: `usage_seq` says up to where a

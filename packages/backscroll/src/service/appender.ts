@@ -8,11 +8,8 @@ import type { Queryable } from "../postgres/pool.ts";
 /** Appends messages to one conversation: whole or not at all. */
 export type Appender = (at: ConversationRef, messages: readonly NewMessage[]) => Promise<AppendResult>;
 
-/**
- * Batches in flight at once. One leaves PostgreSQL idle while Node builds the next; more make smaller batches.
- * Measured in bench/results.md.
- */
-const BATCHES_IN_FLIGHT = 2;
+/** Batches in flight at once. More make smaller batches: two are a fifth slower at 64 writers (bench/results.md). */
+const BATCHES_IN_FLIGHT = 1;
 /** Content in one batch: a large message is not made to wait for others, nor they for it. */
 const BATCH_CHARS_MAX = 262_144;
 
@@ -20,7 +17,9 @@ const BATCH_CHARS_MAX = 262_144;
 const SLOT_MS = 50;
 
 interface Waiting extends Append {
+  /** its conversation */
   readonly key: string;
+  readonly chars: number;
   readonly resolve: (result: AppendResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -37,7 +36,8 @@ export function createAppender(
 ): Appender {
   if (!batching) return (at, messages) => insertMessages(db, at, messages);
 
-  const queue: Waiting[] = [];
+  /** By conversation, in the order in which each began to wait. */
+  const queue = new Map<string, Waiting[]>();
   /** Conversations with an append on its way: the next ones gather here, instead of queueing for the row's lock. */
   const busy = new Set<string>();
   const slots = { free: batchesInFlight };
@@ -60,7 +60,8 @@ export function createAppender(
     } catch (error) {
       // Unavailable: it may or may not have been committed, so nobody is tried again here. Those who wait behind
       // would find the same, one timeout after the other.
-      for (const { reject } of [...batch, ...queue.splice(0)]) reject(error);
+      for (const waiting of [batch, ...queue.values()]) for (const { reject } of waiting) reject(error);
+      queue.clear();
     }
     freeSlot();
     const left = Map.groupBy(alone, ({ key }) => key);
@@ -91,7 +92,12 @@ export function createAppender(
 
   return (at, messages) =>
     new Promise((resolve, reject) => {
-      queue.push({ at, messages, key: `${at.userId}:${at.id}`, resolve, reject });
+      const key = `${at.userId}:${at.id}`;
+      const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
+      const waiting: Waiting = { at, messages, key, chars, resolve, reject };
+      const others = queue.get(key);
+      if (others) others.push(waiting);
+      else queue.set(key, [waiting]);
       if (scheduled) return;
       scheduled = true;
       // At the end of this tick: what else is asked for in it comes along.
@@ -103,28 +109,27 @@ export function createAppender(
 }
 
 /** Takes from the queue what may travel together: nothing for a busy conversation, and no more than a statement bears. */
-function takeBatch(queue: Waiting[], busy: ReadonlySet<string>): readonly Waiting[] {
+function takeBatch(queue: Map<string, Waiting[]>, busy: ReadonlySet<string>): readonly Waiting[] {
   const batch: Waiting[] = [];
-  const rest: Waiting[] = [];
-  const held = new Set<string>();
   let chars = 0;
   let messages = 0;
-  for (const waiting of queue) {
-    const ownChars = waiting.messages.reduce((sum, { content }) => sum + content.length, 0);
-    const fits =
-      batch.length === 0 ||
-      (chars + ownChars <= BATCH_CHARS_MAX && messages + waiting.messages.length <= LIMITS.messagesPerSaveMax);
-    // What is left behind stays in its order, and everything of its conversation stays behind it.
-    if (busy.has(waiting.key) || !fits || held.has(waiting.key)) {
-      rest.push(waiting);
-      held.add(waiting.key);
-      continue;
+  for (const [key, waiting] of queue) {
+    if (busy.has(key)) continue;
+    let taken = 0;
+    for (const append of waiting) {
+      chars += append.chars;
+      messages += append.messages.length;
+      const full = chars > BATCH_CHARS_MAX || messages > LIMITS.messagesPerSaveMax;
+      if (full && batch.length > 0) break;
+      batch.push(append);
+      taken += 1;
     }
-    batch.push(waiting);
-    chars += ownChars;
-    messages += waiting.messages.length;
+    if (taken === waiting.length) queue.delete(key);
+    else {
+      waiting.splice(0, taken);
+      break;
+    }
   }
-  queue.splice(0, queue.length, ...rest);
   return batch;
 }
 

@@ -104,14 +104,20 @@ export async function deleteConversation(
 /** Finishes the permanent deletions that a process which died left half done. */
 export async function finishErasures(deps: Deps): Promise<void> {
   for (let left = await listErasing(deps.db, 100); left.length > 0; left = await listErasing(deps.db, 100)) {
-    for (const ref of left) await erase(deps, ref);
+    for (const ref of left) {
+      if (deps.stopping.aborted) return;
+      await erase(deps, ref);
+    }
   }
 }
 
 /** In batches: no transaction holds a million rows. What it used stays counted. */
 async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
   await foldUsage(deps.db, ref.userId);
-  while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH));
+  while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH)) {
+    // The next process goes on with it.
+    if (deps.stopping.aborted) return;
+  }
   await deleteErased(deps.db, ref);
 }
 

@@ -1,18 +1,20 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { BackscrollError } from "../domain/errors.ts";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { mintId } from "../domain/ids.ts";
 import {
   answerIdempotencyKey,
   claimIdempotencyKey,
   releaseIdempotencyKey,
+  renewIdempotencyKey,
   type StoredResponse,
 } from "../postgres/idempotency.ts";
 import type { Deps } from "./deps.ts";
 
 export type { StoredResponse } from "../postgres/idempotency.ts";
 
-/** A request that has not answered by then is taken for dead, and a retry takes over. */
-const RUNNING_MS = 120_000;
+/** A process that has not said for so long that it lives is taken for dead, and a retry takes its request over. */
+const RUNNING_MS = 10_000;
+const RENEW_MS = 3_000;
 /** How long a retry waits for the first try's answer. */
 const JOIN_MS = 30_000;
 
@@ -72,6 +74,12 @@ async function runClaimed(
   claimed: { userId: number; key: string; seed: string },
   run: (seed: string) => Promise<StoredResponse>,
 ): Promise<StoredResponse> {
+  const renewal = setInterval(() => {
+    // One that fails is made up for by the next.
+    renewIdempotencyKey(deps.db, claimed, RUNNING_MS).catch((error: unknown) =>
+      deps.log.warn({ error: errorMessage(error) }, "an Idempotency-Key could not be renewed"),
+    );
+  }, RENEW_MS);
   try {
     const response = await run(claimed.seed);
     if (response.status < 500 && response.status !== 429) await answerIdempotencyKey(deps.db, claimed, response);
@@ -80,5 +88,7 @@ async function runClaimed(
   } catch (error) {
     await releaseIdempotencyKey(deps.db, claimed);
     throw error;
+  } finally {
+    clearInterval(renewal);
   }
 }

@@ -4,7 +4,7 @@ import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError, type ErrorCode, errorMessage } from "../domain/errors.ts";
 import { ID_PATTERN, toStoredId } from "../domain/ids.ts";
 import { parseMessageJson } from "../domain/message.ts";
-import type { UserName } from "../domain/user.ts";
+import type { Identity } from "../domain/user.ts";
 import { findConversation } from "../postgres/conversations.ts";
 import { type ImportedMessage, insertImportedConversation, insertImportedMessages } from "../postgres/import.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
@@ -143,7 +143,9 @@ class Importer {
   readonly #deps: Deps;
   readonly #owner: number | null;
   readonly #onProgress: ((result: Readonly<ImportResult>) => void) | undefined;
-  #user: UserName | null = null;
+  #user: Identity | null = null;
+  /** whose each conversation is in the export, when all of them go to one person */
+  readonly #givenBy = new Map<string, string>();
   #target: Target | null = null;
   #pending: ImportedMessage[] = [];
   #pendingChars = 0;
@@ -177,7 +179,8 @@ class Importer {
       const user = this.#user;
       if (this.#owner === null && user === null)
         throw new BackscrollError("invalid_request", "the export names no user: say whose it is with --user");
-      const userId = this.#owner ?? (await resolveUser(this.#deps, user as UserName));
+      const userId = this.#owner ?? (await resolveUser(this.#deps, user as Identity));
+      this.#refuseSecondOwner(parsed.conversation_id);
       const stored = toStoredId(userId, parsed.conversation_id);
       const ref = { userId, id: stored.id };
       const created = await insertImportedConversation(this.#deps.db, ref, {
@@ -200,6 +203,20 @@ class Importer {
       this.#failWith(conversationId, null, error);
       return null;
     }
+  }
+
+  /** Two people may use the same id: what was two conversations must not become one. */
+  #refuseSecondOwner(conversationId: string): void {
+    if (this.#owner === null || this.#user === null) return;
+    const owner = JSON.stringify([this.#user.issuer, this.#user.subject]);
+    const first = this.#givenBy.get(conversationId);
+    if (first !== undefined && first !== owner) {
+      throw new BackscrollError(
+        "conversation_id_conflict",
+        "two people of the export have a conversation of this id: give them to two users",
+      );
+    }
+    this.#givenBy.set(conversationId, owner);
   }
 
   #add(target: Target, value: unknown): void {

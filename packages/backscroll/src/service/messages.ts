@@ -120,7 +120,8 @@ export async function editMessage(
   const edited = await updateMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id, edit);
   if (!edited) throw conversationNotFound();
   if (edited.message) return edited.message;
-  if (!edited.found) throw messageNotFound();
+  // Without a version to expect, only a deletion in between can have kept it from being edited.
+  if (!edited.found || edit.expectedVersion === null) throw messageNotFound();
   throw new BackscrollError(
     "version_conflict",
     `the message is not at version ${edit.expectedVersion} any more: read it again`,

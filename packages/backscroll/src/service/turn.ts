@@ -1,5 +1,7 @@
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { deriveId, mintId, toStoredId } from "../domain/ids.ts";
+import type { JsonValue } from "../domain/json.ts";
+import { LIMITS } from "../domain/limits.ts";
 import { type MessageJson, type NewMessage, type Part, parseMessageJson } from "../domain/message.ts";
 import { findMessages, listNewestMessages } from "../postgres/messages.ts";
 import { type ContextMessage, type ResponderDelta, ResponderError } from "../responder/responder.ts";
@@ -117,7 +119,8 @@ async function askResponder(deps: Deps, messages: readonly ContextMessage[]): Pr
   const signal = AbortSignal.any([AbortSignal.timeout(settings.responderTimeoutMs), stopping]);
   const reply = new ReplyInProgress();
   try {
-    for await (const delta of responder.respond({ messages, tools: settings.responderTools, signal })) reply.add(delta);
+    const deltas = responder.respond({ messages, tools: settings.responderTools, signal });
+    for await (const delta of untilAborted(deltas, signal)) reply.add(delta);
   } catch (error) {
     log.warn({ responder: responder.description, error: errorMessage(error) }, "the responder failed");
     if (stopping.aborted)
@@ -196,11 +199,16 @@ class ReplyInProgress {
     if (parts.length > 0) this.#closeText();
     if (parts.length === 0 && this.#content === "")
       throw new BackscrollError("responder_failed", "the responder said nothing");
+    if (this.#content.length > LIMITS.replyCharsMax) {
+      throw new BackscrollError("responder_failed", `the responder said more than ${LIMITS.replyCharsMax} characters`);
+    }
+    const tokens = this.#tokensUsed;
     return {
       content: storable(this.#content),
-      parts: parts.length === 0 ? null : storableParts(parts),
-      model: this.#model,
-      tokensUsed: this.#tokensUsed,
+      parts: parts.length === 0 ? null : parts.map((part) => storableJson(part) as Part),
+      model: this.#model === null ? null : storable(this.#model).slice(0, LIMITS.modelCharsMax),
+      tokensUsed:
+        tokens !== null && Number.isInteger(tokens) && tokens >= 0 && tokens <= LIMITS.int4Max ? tokens : null,
     };
   }
 
@@ -210,13 +218,37 @@ class ReplyInProgress {
   }
 }
 
+/** Ends with the signal, whether the responder listens to it or not. @throws the signal's reason */
+async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  aborted.catch(() => undefined); // it may come when nobody waits any more
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const coming = iterator.next();
+      coming.catch(() => undefined);
+      const next = await Promise.race([coming, aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    // Not waited for: a responder that hangs would hang here too.
+    iterator.return?.().catch(() => undefined);
+  }
+}
+
 /** A model may say what PostgreSQL cannot keep; its reply is not lost over a character. */
 function storable(text: string): string {
   return text.toWellFormed().replaceAll("\u0000", "");
 }
 
-function storableParts(parts: readonly Part[]): Part[] {
-  return JSON.parse(JSON.stringify(parts), (_, value: unknown) =>
-    typeof value === "string" ? storable(value) : value,
-  ) as Part[];
+function storableJson(value: JsonValue): JsonValue {
+  if (typeof value === "string") return storable(value);
+  if (Array.isArray(value)) return value.map((item: JsonValue) => storableJson(item));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [storable(key), storableJson(item)]));
 }

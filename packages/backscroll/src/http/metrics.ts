@@ -1,0 +1,49 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { matchedRoutes } from "hono/route";
+import { Histogram, type Registry } from "prom-client";
+import { BackscrollError } from "../domain/errors.ts";
+import { authenticateLocally } from "./auth.ts";
+import type { App, Context } from "./context.ts";
+
+export interface MetricsOptions {
+  readonly registry: Registry;
+  /** what Prometheus sends as `authorization: Bearer`; undefined: only this machine may read, and only without authentication */
+  readonly token: string | undefined;
+  readonly withoutAuthentication: boolean;
+}
+
+/** Labels are route templates, methods and status classes: never a user or a conversation. */
+export function metricsRoutes(app: App, { registry, token, withoutAuthentication }: MetricsOptions): void {
+  const duration = new Histogram({
+    name: "backscroll_http_request_duration_seconds",
+    help: "Time from a request's head to its answer's head",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
+  app.use(async (c, next) => {
+    const startedAt = performance.now();
+    await next();
+    const labels = { method: c.req.method, route: routeOf(c), status: `${Math.floor(c.res.status / 100)}xx` };
+    duration.observe(labels, (performance.now() - startedAt) / 1_000);
+  });
+
+  app.get("/metrics", async (c) => {
+    if (token !== undefined) checkToken(c.req.header("authorization"), token);
+    else if (withoutAuthentication) authenticateLocally(c.req.raw);
+    else throw new BackscrollError("route_not_found", "set METRICS_TOKEN to read the metrics");
+    return c.body(await registry.metrics(), 200, { "content-type": registry.contentType });
+  });
+}
+
+function routeOf(c: Context): string {
+  return matchedRoutes(c).findLast(({ path }) => !path.includes("*"))?.path ?? "none";
+}
+
+/** @throws {BackscrollError} unauthenticated */
+function checkToken(header: string | undefined, token: string): void {
+  const [given, wanted] = [header ?? "", `Bearer ${token}`].map((text) => createHash("sha256").update(text).digest());
+  if (!given || !wanted || !timingSafeEqual(given, wanted)) {
+    throw new BackscrollError("unauthenticated", "send METRICS_TOKEN as a bearer token");
+  }
+}

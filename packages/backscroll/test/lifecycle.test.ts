@@ -1,0 +1,100 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test as plain } from "vitest";
+import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
+import { createServices, newSchema, test } from "./services.ts";
+import { temporaryDirectory } from "./service-process.ts";
+
+const ADA = "ada@example.com";
+
+plain("closing finishes what runs: no call is cut off, and closing twice is closing once", async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const services = await createServices({ databaseUrl });
+  await services.conversations.createConversation(ADA, { id: "c" });
+  const saves = Array.from({ length: 2_000 }, (_, i) =>
+    services.conversations.saveMessage(ADA, "c", { role: "user", content: `m${i}` }),
+  );
+  const requests = Array.from({ length: 50 }, () => services.call(ADA, "GET", "/api/conversations/c"));
+  await Promise.all([services.close(), services.close()]);
+  const seqs = (await Promise.all(saves)).map(({ seq }) => seq);
+  expect(seqs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 2_000 }, (_, i) => i + 1));
+  expect(new Set((await Promise.all(requests)).map(({ status }) => status))).toEqual(new Set([200]));
+});
+
+plain("closing gives up on a responder that does not listen", async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const asked = Promise.withResolvers<void>();
+  const services = await createServices({
+    databaseUrl,
+    drainTimeoutMs: 100,
+    responder: {
+      description: "deaf",
+      async *respond() {
+        asked.resolve();
+        await new Promise(() => undefined);
+        yield { type: "text", text: "never" };
+      },
+    },
+  });
+  const turn = services.call(ADA, "POST", "/api/conversations/messages", { message: "Hello" });
+  await asked.promise;
+  await services.close();
+  expect(await turn).toMatchObject({ status: 503, json: { code: "shutting_down" } });
+});
+
+test(
+  "30,000 appends that wait for one conversation are stored in their order",
+  { timeout: 60_000 },
+  async ({ services }) => {
+    const { conversations } = services;
+    await conversations.createConversation(ADA, { id: "c" });
+    const saves = Array.from({ length: 30_000 }, (_, i) =>
+      conversations.saveMessage(ADA, "c", { role: "user", content: String(i) }),
+    );
+    const saved = await Promise.all(saves);
+    expect(saved.every(({ seq, content }) => content === String(seq - 1))).toBe(true);
+  },
+);
+
+plain("a PostgreSQL that is frozen, not dead, costs a request its time limit and no more", async () => {
+  const dataDir = temporaryDirectory();
+  const postgres = await startEmbeddedPostgres({ dataDir });
+  onTestFinished(() => postgres.stop());
+  const services = await createServices({
+    databaseUrl: postgres.connectionString,
+    databaseStatementTimeoutMs: 300,
+    databaseConnectTimeoutMs: 300,
+  });
+  onTestFinished(() => services.close());
+  await services.call(ADA, "POST", "/api/conversations", { id: "c" });
+
+  const postmaster = readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8").split("\n", 1)[0] ?? "";
+  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", postmaster], { encoding: "utf8" });
+  const processes = [postmaster, ...stdout.trim().split(/\s+/)].map(Number);
+  for (const pid of processes) process.kill(pid, "SIGSTOP");
+  const answers = await Promise.all([
+    services.call(ADA, "GET", "/api/conversations/c"),
+    services.call(ADA, "POST", "/api/conversations/c/messages", { role: "user", content: "x", id: "x" }),
+    services.call(ADA, "GET", "/readyz"),
+  ]).finally(() => {
+    for (const pid of processes) process.kill(pid, "SIGCONT");
+  });
+  expect(answers.map(({ status }) => status)).toEqual([503, 503, 503]);
+
+  const read = (): Promise<number> => services.call(ADA, "GET", "/api/conversations/c").then(({ status }) => status);
+  await expect.poll(read, { timeout: 15_000 }).toBe(200);
+});
+
+plain("two first starts on one folder at once: one runs, the other says so", async () => {
+  const dataDir = temporaryDirectory();
+  const starts = await Promise.allSettled([startEmbeddedPostgres({ dataDir }), startEmbeddedPostgres({ dataDir })]);
+  const started = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+  for (const postgres of started) await postgres.stop();
+  expect(started).toHaveLength(1);
+  expect(starts.find(({ status }) => status === "rejected")).toMatchObject({
+    reason: { message: expect.stringContaining("another Backscroll is running") as string },
+  });
+});
