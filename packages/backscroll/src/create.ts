@@ -50,7 +50,7 @@ export interface Backscroll {
   /** Says at `/readyz` that nothing new should come. What runs goes on, for `drainTimeoutMs` at most. */
   drain(): void;
   /** Finishes what runs, disconnects, and stops the embedded PostgreSQL. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** What `create` gives the command line beside the public part. */
@@ -172,17 +172,18 @@ export async function create(
 function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean }): Registry {
   const registry = new Registry();
   if (ofProcess) collectDefaultMetrics({ register: registry });
-  new Gauge({
+  const connections = new Gauge({
     name: "backscroll_postgres_connections",
     help: "Connections of the pool; waiting: requests that have none yet",
     labelNames: ["state"],
-    registers: [registry],
+    registers: [],
     collect() {
       this.set({ state: "idle" }, pool.idleCount);
       this.set({ state: "busy" }, pool.totalCount - pool.idleCount);
       this.set({ state: "waiting" }, pool.waitingCount);
     },
   });
+  registry.registerMetric(connections);
   return registry;
 }
 

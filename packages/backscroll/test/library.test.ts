@@ -38,6 +38,13 @@ plain("ten lines give a working history: create, save, recent, full history, lis
   await backscroll.close();
 });
 
+plain("an option that cannot be is named, as a setting is", async () => {
+  await expect(createBackscroll({ databaseUrl: "mysql://x" })).rejects.toThrow(
+    "databaseUrl must be a URL that begins with",
+  );
+  await expect(createBackscroll({ port: 70_000 })).rejects.toThrow("port must be a whole number from 0 to 65535");
+});
+
 test("another user's conversation is told from none by nothing", async ({ services: { conversations } }) => {
   const { id } = await conversations.createConversation(ADA);
   const ofBob = await conversations.getRecentMessages(BOB, id).catch((error: unknown) => error);

@@ -2,7 +2,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test as plain } from "vitest";
+import { mintId } from "../src/domain/ids.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
+import { deleteMessageBatch } from "../src/postgres/erasure.ts";
+import { claimIdempotencyKey, type IdempotencyClaim } from "../src/postgres/idempotency.ts";
+import { finishErasures } from "../src/service/conversations.ts";
+import { resolveUser } from "../src/service/users.ts";
 import { createServices, newSchema, test } from "./services.ts";
 import { temporaryDirectory } from "./service-process.ts";
 
@@ -58,6 +63,32 @@ test(
     expect(saved.every(({ seq, content }) => content === String(seq - 1))).toBe(true);
   },
 );
+
+test("two that erase the same conversation at once both go on until nothing is left", async ({ services }) => {
+  const { userId } = await services.newConversation(ADA);
+  const { pool } = services.deps.db;
+  const { rows } = await pool.query<{ id: string }>(
+    "update conversations set last_seq = 12000, message_count = 12000, erasing = true, deleted_at = now() returning id",
+  );
+  await pool.query(`
+    insert into messages (user_id, conversation_id, seq, id, role, content, created_at)
+    select user_id, id, n, gen_random_uuid(), 'user', 'x', created_at from conversations, generate_series(1, 12000) as n`);
+  const at = { userId, id: rows[0]?.id ?? "" };
+  const more = await Promise.all([1, 2].map(() => deleteMessageBatch(services.deps.db, at, 5_000)));
+  expect(more).toEqual([true, true]);
+  await finishErasures(services.deps);
+  expect((await pool.query("select from messages")).rowCount).toBe(0);
+  expect((await pool.query("select from conversations")).rowCount).toBe(0);
+});
+
+test("the key of a request whose process died is free again within its lease", async ({ services }) => {
+  const key = { userId: await resolveUser(services.deps, ADA), key: "k", requestHash: Buffer.alloc(32) };
+  const claim = (): Promise<IdempotencyClaim> =>
+    claimIdempotencyKey(services.deps.db, key, { seed: mintId(), runningMs: 200, keepMs: 60_000 });
+  const first = await claim();
+  expect(await claim()).toEqual({ state: "running" });
+  await expect.poll(claim).toEqual(first);
+});
 
 plain("a PostgreSQL that is frozen, not dead, costs a request its time limit and no more", async () => {
   const dataDir = temporaryDirectory();
