@@ -48,7 +48,12 @@ function tooLarge(bytesMax: number): BackscrollError {
 
 /** @returns the error for a body that is not JSON, with the position of the first character that is wrong */
 export function malformedJson(text: string): BackscrollError {
-  if (text.trim() === "") return new BackscrollError("malformed_json", "the body is empty: there is no JSON at position 0");
+  if (text.trim() === "") {
+    return new BackscrollError(
+      "malformed_json",
+      `the body is empty: it ends at position ${text.length} without any JSON`,
+    );
+  }
   return new BackscrollError(
     "malformed_json",
     `the body is not JSON: what is at position ${positionOfError(text)} does not belong there`,
