@@ -8,7 +8,7 @@ import type { Queryable } from "../postgres/pool.ts";
 /** Appends messages to one conversation: whole or not at all. */
 export type Appender = (at: ConversationRef, messages: readonly NewMessage[]) => Promise<AppendResult>;
 
-/** Batches in flight at once. More make smaller batches: two are a fifth slower at 64 writers (bench/results.md). */
+/** Batches in flight at once. More make smaller batches and gain nothing: bench/results.md. */
 const BATCHES_IN_FLIGHT = 1;
 /** Content in one batch: a large message is not made to wait for others, nor they for it. */
 const BATCH_CHARS_MAX = 262_144;
