@@ -2,19 +2,23 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { findRedisServer } from "./find-redis.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     /** the PostgreSQL server of this run */
     databaseUrl: string;
+    /** the program that starts a Redis */
+    redisServer: string;
   }
 }
 
 const PREFIX = "backscroll-test-";
 
-/** One PostgreSQL for the whole run: `DATABASE_URL`, or a cluster of our own that goes when the run ends. */
+/** Finds a Redis to start, and one PostgreSQL for the whole run: `DATABASE_URL`, or a cluster of our own that goes when the run ends. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  project.provide("redisServer", findRedisServer());
   const given = process.env["DATABASE_URL"];
   // Every test says itself what it wants of the environment.
   for (const name of ["DATABASE_URL", "MODEL", "RESPONDER_URL", "BACKSCROLL_DATA_DIR"]) delete process.env[name];

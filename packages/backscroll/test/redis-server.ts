@@ -4,37 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished } from "vitest";
+import { expect, inject, onTestFinished } from "vitest";
 import { connectRedis, type RedisLink } from "../src/cache/redis/link.ts";
-
-let found: string | undefined;
-
-/** @returns the Redis (or Valkey) server of this machine, installed if that is possible */
-function redisServer(): string {
-  found ??= onPath() ?? install();
-  return found;
-}
-
-function onPath(): string | undefined {
-  return ["redis-server", "valkey-server"].find((name) => spawnSync(name, ["--version"]).status === 0);
-}
-
-function install(): string {
-  const canInstall = process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
-  if (canInstall) {
-    spawnSync("apt-get", ["update", "-qq"]);
-    spawnSync("apt-get", ["install", "-y", "-qq", "redis-server"], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-  }
-  const name = onPath();
-  if (name === undefined) {
-    throw new Error(
-      "the tests need redis-server or valkey-server on the PATH: apt-get install redis-server, or brew install redis",
-    );
-  }
-  return name;
-}
 
 /** A Redis of a test's own, on a free port of loopback. */
 export interface RedisProcess {
@@ -48,7 +19,7 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisPro
   const directory = mkdtempSync(join(tmpdir(), `backscroll-test-${process.pid}-`));
   const port = await freePort();
   const child = spawn(
-    redisServer(),
+    inject("redisServer"),
     ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--daemonize", "no", ...args],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
@@ -74,7 +45,7 @@ export async function startRedisCluster(): Promise<string> {
   );
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const created = spawnSync(
-    "redis-cli",
+    inject("redisServer").replace("-server", "-cli"),
     ["--cluster", "create", ...addresses, "--cluster-replicas", "0", "--cluster-yes"],
     {
       encoding: "utf8",
