@@ -94,7 +94,8 @@ test("no hot statement reads a table from end to end, planned with or without it
       if (canPlanWithoutValues)
         plans.push([`${name}, generic`, await explain(client, `explain (generic_plan, costs off) ${text}`)]);
     }
-    expect(plans.length).toBeGreaterThan(40);
+    // PostgreSQL 15 cannot plan without values: half as many.
+    expect(plans.length).toBeGreaterThan(canPlanWithoutValues ? 40 : 20);
     const scanning = plans.filter(([, plan]) =>
       /Seq Scan on (messages|conversations|deleted_messages|usage_daily)/.test(plan),
     );

@@ -91,7 +91,7 @@ function isUnreachable(error: unknown): boolean {
   return (
     error instanceof Error &&
     "code" in error &&
-    /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENOENT_SOCKET|28P01|28000|3D000|57P03)$/.test(String(error.code))
+    /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|28P01|28000|3D000|57P03)$/.test(String(error.code))
   );
 }
 

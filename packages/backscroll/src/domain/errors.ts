@@ -56,6 +56,15 @@ export class BackscrollError extends Error {
   }
 }
 
+/** @returns the error for what is wrong with a request: `detail` names the first, `errors` all */
+export function invalidRequest(...errors: readonly FieldError[]): BackscrollError {
+  const [first] = errors;
+  const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
+  return new BackscrollError("invalid_request", `${first?.path ?? ""} ${first?.message ?? ""}${others}`.trim(), {
+    errors,
+  });
+}
+
 /** @returns the error's message, for a log line or a terminal; what was thrown need not be an Error */
 export function errorMessage(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") {

@@ -4,13 +4,13 @@ import type {
   ConversationSummary as WireSummary,
   Pagination as WirePagination,
 } from "backscroll-client";
+import { invalidRequest } from "../domain/errors.ts";
 import type { Conversation } from "../domain/conversation.ts";
 import { deriveId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import * as conversations from "../service/conversations.ts";
 import type { Pagination } from "../service/history.ts";
 import type { App } from "./context.ts";
-import { invalidRequest } from "./invalid-request.ts";
 import { bodyProblems, json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 

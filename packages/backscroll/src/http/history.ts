@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import * as history from "../service/history.ts";
 import type { App } from "./context.ts";
 import { toWirePagination } from "./conversations.ts";
-import { invalidRequest } from "./invalid-request.ts";
 import { joinMessages, json, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { invalidRequest } from "../domain/errors.ts";
 import { runOnce } from "../service/idempotency.ts";
 import type { Context, Variables } from "./context.ts";
-import { invalidRequest } from "./invalid-request.ts";
 import type { MiddlewareHandler } from "hono";
 
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;

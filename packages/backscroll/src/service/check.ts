@@ -1,4 +1,4 @@
-import { BackscrollError, type FieldError } from "../domain/errors.ts";
+import { BackscrollError, type FieldError, invalidRequest } from "../domain/errors.ts";
 import { ID_PATTERN } from "../domain/ids.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
@@ -43,10 +43,7 @@ export class Problems {
 
   /** @throws {BackscrollError} invalid_request when there is any */
   throwIfAny(): void {
-    const [first] = this.#errors;
-    if (!first) return;
-    const others = this.#errors.length > 1 ? ` (and ${this.#errors.length - 1} more)` : "";
-    throw new BackscrollError("invalid_request", `${first.path} ${first.message}${others}`, { errors: this.#errors });
+    if (this.#errors.length > 0) throw invalidRequest(...this.#errors);
   }
 }
 

@@ -6,7 +6,7 @@ import {
   type NewConversation,
 } from "../domain/conversation.ts";
 import { decodeConversationCursor, encodeConversationCursor } from "../domain/cursor.ts";
-import { BackscrollError } from "../domain/errors.ts";
+import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import { mintId, toStoredId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { textProblem } from "../domain/text.ts";
@@ -207,8 +207,7 @@ export async function listDeletedConversations(
 
 function toFilter({ archived = false, q }: ListFilter): { archived: boolean; titlePart: string | null } {
   const problem = q === undefined ? null : textProblem(q);
-  if (problem !== null)
-    throw new BackscrollError("invalid_request", `q ${problem}`, { errors: [{ path: "q", message: problem }] });
+  if (problem !== null) throw invalidRequest({ path: "q", message: problem });
   return { archived, titlePart: q === undefined || q === "" ? null : q };
 }
 

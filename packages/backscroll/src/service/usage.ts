@@ -1,5 +1,5 @@
 import type { UsageDay } from "../domain/conversation.ts";
-import { BackscrollError } from "../domain/errors.ts";
+import { invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { foldUsage, listUsage } from "../postgres/usage.ts";
 import type { Deps } from "./deps.ts";
@@ -27,8 +27,7 @@ export async function getUsage(
   const from = range.from ?? toDay(Date.parse(to) - 29 * DAY_MS);
   const days = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
   if (from < "0001-01-01" || !(days >= 1 && days <= LIMITS.usageDaysMax)) {
-    const message = `must be 0 to ${LIMITS.usageDaysMax - 1} days before \`to\``;
-    throw new BackscrollError("invalid_request", `from ${message}`, { errors: [{ path: "from", message }] });
+    throw invalidRequest({ path: "from", message: `must be 0 to ${LIMITS.usageDaysMax - 1} days before \`to\`` });
   }
   await foldUsage(deps.db, userId);
   return { from, to, days: await listUsage(deps.db, userId, { from, to }) };

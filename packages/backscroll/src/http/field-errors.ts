@@ -1,17 +1,8 @@
 import type { z } from "zod";
-import { BackscrollError, type FieldError } from "../domain/errors.ts";
+import type { FieldError } from "../domain/errors.ts";
 
 /** What a caller sent is in these messages: it does not come back whole. */
 const MESSAGE_CHARS_MAX = 300;
-
-/** @returns the error for what is wrong with a request: `detail` names the first, `errors` all */
-export function invalidRequest(...errors: readonly FieldError[]): BackscrollError {
-  const [first] = errors;
-  const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-  return new BackscrollError("invalid_request", `${first?.path ?? ""} ${first?.message ?? ""}${others}`.trim(), {
-    errors,
-  });
-}
 
 /** Where a value may have several shapes, what is wrong is told for the one it comes nearest to. */
 export function toFieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[] {
