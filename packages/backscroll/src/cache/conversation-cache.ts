@@ -2,7 +2,7 @@ import type { ConversationRef } from "../domain/conversation.ts";
 import type { MessageJson } from "../domain/message.ts";
 
 /** A message's JSON text in UTF-8, as it goes into a response: the cache never makes strings of it. */
-type MessageBytes = Uint8Array & { readonly __messageBytes?: unique symbol };
+export type MessageBytes = Uint8Array & { readonly __messageBytes?: unique symbol };
 
 /** What a hit holds. */
 export interface CachedMessages {
@@ -19,15 +19,33 @@ export interface Snapshot {
   readonly messages: readonly MessageJson[];
   /** the last of them is the conversation's first message, or there is none */
   readonly whole: boolean;
+  /** how long nothing has changed in it: an idle conversation is kept longer */
+  readonly idleMs: number;
 }
 
 /** One change that added messages. */
-interface Extension {
+export interface Extension {
   readonly versionBefore: number;
   readonly version: number;
   /** in order, oldest first; 1 or more */
   readonly messages: readonly MessageJson[];
 }
+
+/** One server of the cache. */
+export interface CacheNode {
+  /** stays the same for one address */
+  readonly name: string;
+  /**
+   * Compared by identity. Another one since: the server was reconnected to, restarted or failed over, and may have
+   * lost or brought back anything; what was known of its conversations has to be checked again.
+   */
+  readonly incarnation: object;
+  /** Resolves when it answers. */
+  ping(): Promise<void>;
+}
+
+/** Too little to answer from: `absent`, nothing is cached; `short`, only newer messages than asked for are. */
+export type CacheMiss = "absent" | "short";
 
 /**
  * The newest messages of each conversation. It may be lost at any moment; it may never lie: a list is only
@@ -37,19 +55,24 @@ interface Extension {
  * Every operation is atomic. Every one may fail; then it may or may not have happened.
  */
 export interface ConversationCache {
-  /** how many messages a snapshot must hold, unless the conversation is shorter */
+  /** messages a hit can answer, unless the whole conversation is cached */
+  readonly messageLimit: number;
+  /** how many messages a snapshot must hold, unless the conversation is shorter: one more than a hit can answer */
   readonly snapshotLength: number;
 
-  /** @returns null on a miss: nothing there, or not enough of it */
-  read(at: ConversationRef, limit: number): Promise<CachedMessages | null>;
+  /** @returns the server that holds this conversation now */
+  node(at: ConversationRef): CacheNode;
+
+  read(at: ConversationRef, limit: number): Promise<CachedMessages | CacheMiss>;
 
   /**
    * Asks for the right to fill, **before** the snapshot is read.
    *
    * @param token unique to this attempt
-   * @returns false: another reader has it
+   * @returns the token of the reader that has it: this one's, or another's. As long as it is the same, nothing has
+   * changed since that reader got it
    */
-  lease(at: ConversationRef, token: string): Promise<boolean>;
+  lease(at: ConversationRef, token: string): Promise<string>;
 
   /** @returns false: the lease is gone, and nothing was installed */
   fill(at: ConversationRef, token: string, snapshot: Snapshot): Promise<boolean>;
@@ -63,7 +86,7 @@ export interface ConversationCache {
   /** @returns the version of what is cached; null when there is nothing */
   version(at: ConversationRef): Promise<number | null>;
 
-  /** Drops everything of this database, and nothing else. */
+  /** Drops everything of this database, and nothing else: all that was there when it began, and every lease. */
   drop(): Promise<void>;
 
   close(): Promise<void>;
@@ -72,8 +95,12 @@ export interface ConversationCache {
 export interface CacheSettings {
   /** messages a hit can answer, 1 to 200: the guide's CACHE_MESSAGE_LIMIT */
   readonly messageLimit: number;
-  /** how long an untouched conversation stays */
+  /** how long a conversation stays after the read that cached it */
   readonly ttlMs: number;
+  /** how long after a message was added */
+  readonly activeTtlMs: number;
+  /** how long after the read that cached it, when nothing was added for `activeTtlMs` before */
+  readonly idleTtlMs: number;
   /** how long a reader may take from lease to fill */
   readonly fillDeadlineMs: number;
 }
