@@ -1,0 +1,220 @@
+import { randomUUID } from "node:crypto";
+import { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import type { ConversationRef } from "../domain/conversation.ts";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import type { Database } from "./pool.ts";
+
+/** Servers tell each other, through PostgreSQL, of conversations whose cache entry may be wrong. */
+export interface Announcements {
+  /**
+   * Tells every other server. Resolves once PostgreSQL has committed it; when it rejects, they may have been told.
+   *
+   * @throws {BackscrollError} database_unavailable; shutting_down after `close`
+   */
+  announce(at: ConversationRef): Promise<void>;
+  /** Sends what waits, then disconnects. */
+  close(): Promise<void>;
+}
+
+export interface AnnouncementOptions {
+  readonly connectionString: string;
+  /** the channel's name carries it: databases on one server, and schemas of one database, never hear each other */
+  readonly databaseId: string;
+  /** another server announced this conversation; never one's own announcements */
+  readonly onAnnounced: (at: ConversationRef) => void;
+  /**
+   * True: from now on nothing is missed. False: announcements may have been missed since the last sign of life.
+   * At first it is false.
+   */
+  readonly onListening: (listening: boolean) => void;
+  /** for the log; a failure that repeats is told once */
+  readonly onError: (error: Error) => void;
+  readonly heartbeatMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const BACKOFF_MS = { first: 50, max: 1_000 };
+
+/**
+ * Connects in the background, and again for ever: it never throws and never waits.
+ *
+ * A heartbeat travels the way an announcement does, from the pool to the listening connection. As long as it
+ * arrives, so did all that was announced before it: notifications come in the order of their commits. It also finds
+ * a connection that is dead without a word, and a pooler that does not pass notifications on.
+ */
+export function openAnnouncements(db: Database, options: AnnouncementOptions): Announcements {
+  const channel = `backscroll_${options.databaseId.replaceAll("-", "")}`;
+  const serverId = randomUUID();
+  const notify = (payloads: readonly string[]): Promise<void> => insertNotifications(db, channel, payloads);
+  const send = gather(notify);
+  const closing = new AbortController();
+  const pending = new Set<Promise<void>>();
+  const listening = keepListening(options, closing.signal, {
+    channel,
+    ping: (payload) => notify([payload]),
+    onPayload(payload) {
+      const [, from, userId, id] = ANNOUNCEMENT.exec(payload) ?? [];
+      if (from === serverId || payload.startsWith(PING)) return;
+      if (id === undefined) {
+        options.onError(new Error(`ignored a NOTIFY on ${channel} that is not Backscroll's`));
+      } else options.onAnnounced({ userId: Number(userId), id });
+    },
+  });
+  return {
+    announce(at) {
+      if (closing.signal.aborted) {
+        return Promise.reject(new BackscrollError("shutting_down", "this server does not announce any more"));
+      }
+      const sent = send(`${serverId} ${at.userId}:${at.id}`);
+      pending.add(sent);
+      const settled = (): void => void pending.delete(sent);
+      sent.then(settled, settled);
+      return sent;
+    },
+    async close() {
+      closing.abort();
+      await Promise.allSettled([listening, ...pending]);
+    },
+  };
+}
+
+const PING = "ping ";
+const ANNOUNCEMENT = /^([0-9a-f-]{36}) (\d{1,16}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+async function insertNotifications(db: Database, channel: string, payloads: readonly string[]): Promise<void> {
+  await db.query({
+    name: "announce",
+    text: "select pg_notify($1, payload) from unnest($2::text[]) as payload",
+    values: [channel, payloads],
+  });
+}
+
+/**
+ * While one statement is under way, what comes gathers and goes with the next: PostgreSQL commits notifications one
+ * transaction at a time, whichever database they are for.
+ *
+ * @returns sends a payload; resolves after the commit that holds it
+ */
+function gather(send: (payloads: readonly string[]) => Promise<void>): (payload: string) => Promise<void> {
+  let next: { readonly payloads: Set<string>; readonly sent: Promise<void> } | undefined;
+  let underWay: Promise<void> = Promise.resolve();
+  return (payload) => {
+    if (next === undefined) {
+      const payloads = new Set<string>();
+      const sent = underWay.then(() => {
+        next = undefined;
+        return send([...payloads]);
+      });
+      next = { payloads, sent };
+      underWay = sent.catch(() => undefined); // its own callers are told
+    }
+    next.payloads.add(payload);
+    return next.sent;
+  };
+}
+
+interface Line {
+  readonly channel: string;
+  readonly ping: (payload: string) => Promise<void>;
+  readonly onPayload: (payload: string) => void;
+}
+
+/** Resolves once `closing` is aborted and the connection is gone. */
+async function keepListening(options: AnnouncementOptions, closing: AbortSignal, line: Line): Promise<void> {
+  let backoffMs = BACKOFF_MS.first;
+  let told: string | undefined;
+  while (!closing.aborted) {
+    const { error, heard } = await listenOnce(options, closing, line);
+    if (closing.aborted) return;
+    if (heard) {
+      backoffMs = BACKOFF_MS.first;
+      told = undefined;
+    }
+    if (error.message !== told) options.onError(error);
+    told = error.message;
+    await delay(backoffMs, undefined, { signal: closing }).catch(() => undefined);
+    backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.max);
+  }
+}
+
+/** @returns why the connection was given up, and whether a heartbeat had ever come back */
+function listenOnce(
+  { connectionString, heartbeatMs = 5_000, onListening }: AnnouncementOptions,
+  closing: AbortSignal,
+  { channel, ping, onPayload }: Line,
+): Promise<{ error: Error; heard: boolean }> {
+  return new Promise((resolve) => {
+    // Ours, to be destroyed at once: PostgreSQL may not answer a goodbye.
+    const socket = new Socket();
+    const client = new pg.Client({
+      connectionString,
+      stream: () => socket,
+      application_name: "backscroll announcements",
+      keepAlive: true,
+    });
+    let over = false;
+    let heard = false;
+    let expected: string | undefined;
+    let timer = setTimeout(() => lose("no connection in time"), CONNECT_TIMEOUT_MS);
+
+    const finish = (reason: unknown): void => {
+      if (over) return;
+      over = true;
+      if (heard) onListening(false);
+      clearTimeout(timer);
+      closing.removeEventListener("abort", sayGoodbye);
+      resolve({ error: new Error(`announcements are not heard: ${errorMessage(reason)}`, { cause: reason }), heard });
+    };
+    const lose = (reason: unknown): void => {
+      finish(reason);
+      socket.destroy();
+    };
+    const sayGoodbye = (): void => {
+      finish("closing");
+      if (socket.pending) return void socket.destroy();
+      void client.end().catch(() => undefined);
+      socket.destroySoon();
+    };
+    const beat = (): void => {
+      let committed = false;
+      const payload = `${PING}${randomUUID()}`;
+      expected = payload;
+      timer = setTimeout(
+        () => lose(!committed ? "no heartbeat in time" : heard ? WENT_SILENT : NEVER_HEARD),
+        heartbeatMs,
+      );
+      ping(payload).then(() => (committed = true), lose);
+    };
+
+    closing.addEventListener("abort", sayGoodbye);
+    client.on("error", lose);
+    client.on("end", () => lose("the connection ended"));
+    client.on("notification", ({ payload = "" }) => {
+      if (over) return;
+      if (payload !== expected) return onPayload(payload);
+      expected = undefined;
+      clearTimeout(timer);
+      timer = setTimeout(beat, heartbeatMs);
+      if (!heard) {
+        heard = true;
+        onListening(true);
+      }
+    });
+    const begin = async (): Promise<void> => {
+      await client.connect();
+      // A connection that only listens is idle to PostgreSQL.
+      await client.query(`set idle_session_timeout = 0; listen ${pg.escapeIdentifier(channel)}`);
+      if (over) return;
+      clearTimeout(timer);
+      beat();
+    };
+    begin().catch(lose);
+  });
+}
+
+const WENT_SILENT = "a heartbeat was sent, and did not arrive";
+const NEVER_HEARD =
+  "they are sent, and do not arrive. Connect straight to PostgreSQL, or through a pooler in session mode: " +
+  "LISTEN does not survive one in transaction mode";
