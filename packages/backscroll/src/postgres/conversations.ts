@@ -147,3 +147,13 @@ export async function restoreConversation(db: Queryable, at: ConversationRef): P
   });
   return row ? toStoredConversation(at.userId, row) : null;
 }
+
+/** @returns the version of its messages; null when there is no such conversation, or it is in the trash */
+export async function findVersion(db: Queryable, at: ConversationRef): Promise<number | null> {
+  const [row] = await db.query<{ version: string }>({
+    name: "find_version",
+    text: "select version from conversations where user_id = $1 and id = $2 and deleted_at is null",
+    values: [at.userId, at.id],
+  });
+  return row ? Number(row.version) : null;
+}

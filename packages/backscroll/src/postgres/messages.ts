@@ -8,6 +8,8 @@ export interface MessageWindow {
   readonly version: number;
   readonly lastSeq: number;
   readonly messageCount: number;
+  /** how long ago the conversation last changed, by PostgreSQL's clock */
+  readonly idleMs: number;
   readonly messages: readonly SeqMessage[];
 }
 
@@ -29,18 +31,23 @@ export interface WindowBounds {
 
 export const WHOLE = { afterSeq: 0, beforeSeq: null } as const;
 
-interface WindowRow {
+interface MessageRow {
   version: string;
-  last_seq: string;
   message_count: string;
   seq: string | null;
   json: MessageJson | null;
 }
 
+interface WindowRow extends MessageRow {
+  last_seq: string;
+  idle_ms: string;
+}
+
 /** Inner part of both windows; `$1` user, `$2` conversation, `$3` after, `$4` before, `$5` limit. */
 function windowSql(direction: "asc" | "desc", json: string): string {
   return `
-    select c.version, c.last_seq, c.message_count, m.seq, (${json})::text as json
+    select c.version, c.last_seq, c.message_count, m.seq, (${json})::text as json,
+           (date_part('epoch', statement_timestamp() - c.updated_at) * 1000)::bigint as idle_ms
       from conversations as c
       left join lateral (
         select * from messages
@@ -102,6 +109,8 @@ async function listWindow(
     version: Number(first.version),
     lastSeq: Number(first.last_seq),
     messageCount: Number(first.message_count),
+    // The clock may have been set back.
+    idleMs: Math.max(0, Number(first.idle_ms)),
     messages,
   };
 }
@@ -199,10 +208,10 @@ export async function findMessages(
   at: ConversationRef,
   ids: readonly string[],
 ): Promise<{ version: number; messageCount: number; messages: readonly SavedMessage[] } | null> {
-  const rows = await db.query<WindowRow & { id: string; saved_content_md5: string | null }>({
+  const rows = await db.query<MessageRow & { id: string; saved_content_md5: string | null }>({
     name: "find_messages",
     text: `
-      select c.version, c.last_seq, c.message_count, m.seq, m.id, (${JSON_OF_ROW})::text as json,
+      select c.version, c.message_count, m.seq, m.id, (${JSON_OF_ROW})::text as json,
              replace(coalesce(m.saved_content_md5, md5(m.content)::uuid)::text, '-', '') as saved_content_md5
         from conversations as c
         left join lateral (
