@@ -14,7 +14,7 @@ create table conversations (
   last_seq bigint default 0 not null,
   message_count bigint default 0 not null,
   usage_seq bigint default 0 not null,
-  version bigint default 0 not null,
+  version bigint default ((EXTRACT(epoch FROM statement_timestamp()) * (1000000)::numeric))::bigint not null,
   created_at timestamp(3) with time zone default statement_timestamp() not null,
   updated_at timestamp(3) with time zone default statement_timestamp() not null,
   updated_day date generated always as (((updated_at AT TIME ZONE 'UTC'::text))::date) stored not null,
