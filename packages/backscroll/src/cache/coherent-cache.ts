@@ -1,0 +1,357 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import { errorMessage } from "../domain/errors.ts";
+import type { MessageJson } from "../domain/message.ts";
+import type {
+  CachedMessages,
+  CacheMiss,
+  CacheNode,
+  ConversationCache,
+  Extension,
+  MessageBytes,
+  Snapshot,
+} from "./conversation-cache.ts";
+import { withDeadline } from "./deadline.ts";
+import { DirtyConversations } from "./dirty-conversations.ts";
+import { Guard } from "./guard.ts";
+import type { CacheMetrics, ReadSource } from "./metrics.ts";
+import { SharedQueries } from "./shared-queries.ts";
+import type { Epoch } from "./trust.ts";
+import { Verifier } from "./verifier.ts";
+
+/** Reads the newest `length` messages, or as many as there are, from PostgreSQL. @returns null when there is no such conversation */
+export type LoadSnapshot = (length: number) => Promise<Snapshot | null>;
+
+export interface RecentMessages {
+  /** newest first */
+  readonly messages: readonly MessageBytes[] | readonly MessageJson[];
+  /** whether the conversation has older ones */
+  readonly hasMore: boolean;
+  readonly source: ReadSource;
+}
+
+/** What a service needs of a cache: it may answer for PostgreSQL, and it has to be told of every change. */
+export interface HistoryCache {
+  /** @returns the newest messages, at most `limit`; null when there is no such conversation */
+  readRecent(at: ConversationRef, limit: number, load: LoadSnapshot): Promise<RecentMessages | null>;
+  /** After the COMMIT of new messages, and before anybody is told. Never rejects. */
+  appended(at: ConversationRef, extension: Extension): Promise<void>;
+  /** After the COMMIT of any other change, and before anybody is told. Never rejects. */
+  changed(at: ConversationRef): Promise<void>;
+  /** A change that may or may not have been committed. */
+  uncertain(at: ConversationRef): void;
+  /** for people and for `/readyz`; `off`: there is none */
+  readonly state: "ok" | "unavailable" | "off";
+  close(): Promise<void>;
+}
+
+export interface CoherentCacheOptions {
+  readonly cache: ConversationCache;
+  /** @returns the conversation's version in PostgreSQL, null when there is no such conversation */
+  readonly findVersion: (at: ConversationRef) => Promise<number | null>;
+  /** tells the other servers that their cache may be wrong about it; resolves once they will hear */
+  readonly announce: (at: ConversationRef) => Promise<void>;
+  readonly settings: CoherenceSettings;
+  readonly metrics: CacheMetrics;
+  readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
+}
+
+export interface CoherenceSettings {
+  /** how long a call to the cache may take */
+  readonly deadlineMs: number;
+  /** a conversation that answers is compared with PostgreSQL at most so often */
+  readonly auditIntervalMs: number;
+  /** dirty conversations remembered; beyond them the whole cache is dirty */
+  readonly dirtyMax?: number;
+  /** checked conversations remembered; others are checked again */
+  readonly checkedMax?: number;
+}
+
+const DIRTY_MAX = 10_000;
+const CHECKED_MAX = 100_000;
+/** An acknowledgement waits so long at most for the other servers to be told. */
+const ANNOUNCE_MS = 1_000;
+const DROP_MS = 60_000;
+/** Larger ones stay in PostgreSQL: reading them from the cache would take about as long as a call may. */
+const CACHED_CHARS_MAX = 1_048_576;
+const CACHED_MESSAGE_CHARS_MAX = 131_072;
+
+/** A query under way after a miss. */
+interface Flight {
+  /** the lease that was held when it began */
+  readonly holder: string;
+  readonly incarnation: object;
+  readonly snapshot: Promise<Snapshot | null>;
+}
+
+/**
+ * A cache that may be lost at any moment and never lies, around one that may fail: `cache-protocol.md` in code.
+ *
+ * On the server that acknowledged a change every later read shows it, whatever the cache does. On the others at once
+ * while the cache answers, and within the audit interval of the repair when it does not.
+ */
+export class CoherentCache implements HistoryCache {
+  readonly #options: CoherentCacheOptions;
+  readonly #cache: ConversationCache;
+  readonly #metrics: CacheMetrics;
+  readonly #guard: Guard;
+  readonly #dirty: DirtyConversations;
+  readonly #verifier: Verifier;
+  readonly #flights = new Map<string, Flight>();
+  readonly #queriesAside = new SharedQueries<Snapshot | null>();
+  readonly #tokens = { prefix: crypto.randomUUID(), count: 0 };
+  /** null: announcements are being missed */
+  #listening: object | null = null;
+  #closed = false;
+
+  constructor(options: CoherentCacheOptions) {
+    const { cache, settings, metrics, log } = options;
+    this.#options = options;
+    this.#cache = cache;
+    this.#metrics = metrics;
+    this.#guard = new Guard({
+      deadlineMs: settings.deadlineMs,
+      metrics,
+      onBreaker: ({ name }, open) => {
+        log.warn({ cache: name }, open ? "the cache does not answer: bypassed" : "the cache answers again");
+        if (!open) this.#dirty.retryNow();
+      },
+    });
+    this.#dirty = new DirtyConversations({
+      max: settings.dirtyMax ?? DIRTY_MAX,
+      invalidate: (at) => this.#invalidate(at),
+      drop: () => this.#drop(),
+      onRepaired: () => metrics.repair(),
+    });
+    this.#verifier = new Verifier({
+      findVersion: options.findVersion,
+      cachedVersion: (at) => this.#guard.call(cache.node(at), "version", () => cache.version(at)),
+      discard: (at) => this.#invalidate(at).catch(() => this.#dirty.mark(keyOf(at), at)),
+      isStill: (at, epoch) => this.#isNow(at, epoch) && !this.#dirty.has(keyOf(at)),
+      auditIntervalMs: settings.auditIntervalMs,
+      checkedMax: settings.checkedMax ?? CHECKED_MAX,
+      graceMs: settings.deadlineMs * 2,
+      metrics,
+      log,
+    });
+  }
+
+  get state(): "ok" | "unavailable" {
+    const reachable = this.#guard.unavailable.length === 0;
+    return reachable && this.#listening !== null && !this.#dirty.isEverything ? "ok" : "unavailable";
+  }
+
+  get dirtyCount(): number {
+    return this.#dirty.size;
+  }
+
+  get unavailableNodes(): readonly string[] {
+    return this.#guard.unavailable;
+  }
+
+  get isBypassed(): boolean {
+    return this.#listening === null || this.#dirty.isEverything;
+  }
+
+  async readRecent(at: ConversationRef, limit: number, load: LoadSnapshot): Promise<RecentMessages | null> {
+    const key = keyOf(at);
+    const found = await this.#readCached(at, key, limit);
+    if (found === "unavailable") return this.#loadAside(at, key, limit, load);
+    if (found === "absent" || found === "short") return this.#readThrough(at, key, limit, load, found);
+    return this.#answer(at, found.messages, found.hasMore, "hit");
+  }
+
+  async appended(at: ConversationRef, extension: Extension): Promise<void> {
+    // What they hold together is bounded when they are filled in.
+    if (extension.messages.some(({ length }) => length > CACHED_MESSAGE_CHARS_MAX)) return this.changed(at);
+    try {
+      const result = await this.#guard.call(this.#cache.node(at), "append", () => this.#cache.append(at, extension));
+      this.#metrics.append(result === "dropped" ? "gap" : result);
+    } catch {
+      this.#metrics.append("failed");
+      await this.#couldNotTell(at);
+    }
+  }
+
+  async changed(at: ConversationRef): Promise<void> {
+    await this.#invalidate(at).catch(() => this.#couldNotTell(at));
+  }
+
+  uncertain(at: ConversationRef): void {
+    void this.#couldNotTell(at);
+  }
+
+  /** Another server could not tell the cache of a change. */
+  announced(at: ConversationRef): void {
+    this.#metrics.announcement("heard");
+    this.#dirty.mark(keyOf(at), at);
+  }
+
+  /** @param heard false: announcements of other servers may be missed from now on, or have been */
+  listening(heard: boolean): void {
+    this.#listening = heard ? {} : null;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#guard.close();
+    await this.#dirty.close();
+    await this.#cache.close();
+  }
+
+  async #readCached(
+    at: ConversationRef,
+    key: string,
+    limit: number,
+  ): Promise<CachedMessages | CacheMiss | "unavailable"> {
+    const listening = this.#listening;
+    if (listening === null || this.#dirty.has(key)) return "unavailable";
+    const node = this.#cache.node(at);
+    const epoch: Epoch = { incarnation: node.incarnation, listening };
+    const found = await this.#read(at, node, limit);
+    if (typeof found === "string") return found;
+    // What was read before its server or an announcement was lost says nothing now.
+    if (!this.#isNow(at, epoch)) return "unavailable";
+    if (this.#verifier.isTrusted(at, key, epoch)) return found;
+    if ((await this.#verifier.check(at, key, epoch)) === "unavailable") return "unavailable";
+    // The check may have been another reader's, of an epoch before this one.
+    if (!this.#verifier.isTrusted(at, key, epoch)) return "absent";
+    if (this.#dirty.has(key)) return "unavailable";
+    // Read again: what was read before the comparison may be older than what was compared.
+    const checked = await this.#read(at, node, limit);
+    return this.#isNow(at, epoch) ? checked : "unavailable";
+  }
+
+  #read(at: ConversationRef, node: CacheNode, limit: number): Promise<CachedMessages | CacheMiss | "unavailable"> {
+    return this.#guard.call(node, "read", () => this.#cache.read(at, limit)).catch(() => "unavailable" as const);
+  }
+
+  #isNow(at: ConversationRef, { incarnation, listening }: Epoch): boolean {
+    return this.#listening === listening && this.#cache.node(at).incarnation === incarnation;
+  }
+
+  async #readThrough(
+    at: ConversationRef,
+    key: string,
+    limit: number,
+    load: LoadSnapshot,
+    miss: CacheMiss,
+  ): Promise<RecentMessages | null> {
+    const { messageLimit, snapshotLength } = this.#cache;
+    // More than the cache holds of a conversation.
+    if (miss === "short" && limit > messageLimit) return this.#answerFrom(at, await load(limit + 1), limit, "miss");
+    const listening = this.#listening;
+    const node = this.#cache.node(at);
+    const { incarnation } = node;
+    const token = `${this.#tokens.prefix}:${(this.#tokens.count += 1)}`;
+    const holder = await this.#guard.call(node, "lease", () => this.#cache.lease(at, token)).catch(() => null);
+    if (holder === null || listening === null || !this.#isNow(at, { incarnation, listening }))
+      return this.#loadAside(at, key, limit, load);
+
+    const shared = this.#flights.get(key);
+    // The same lease: nothing has changed since that query began, on any server.
+    if (limit <= messageLimit && shared?.holder === holder && shared.incarnation === incarnation)
+      return this.#answerFrom(at, await shared.snapshot, limit, "miss");
+    const snapshot = load(Math.max(limit + 1, snapshotLength));
+    this.#fly(key, { holder, incarnation, snapshot });
+    const loaded = await snapshot;
+    if (loaded !== null && holder === token) void this.#fill(at, key, token, loaded, { incarnation, listening });
+    return this.#answerFrom(at, loaded, limit, "miss");
+  }
+
+  #fly(key: string, flight: Flight): void {
+    this.#flights.set(key, flight);
+    const land = (): void => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    };
+    flight.snapshot.then(land, land);
+  }
+
+  /** From PostgreSQL, the cache left aside. */
+  async #loadAside(
+    at: ConversationRef,
+    key: string,
+    limit: number,
+    load: LoadSnapshot,
+  ): Promise<RecentMessages | null> {
+    const { messageLimit, snapshotLength } = this.#cache;
+    const snapshot = limit > messageLimit ? load(limit + 1) : this.#queriesAside.run(key, () => load(snapshotLength));
+    return this.#answerFrom(at, await snapshot, limit, "bypass");
+  }
+
+  async #fill(at: ConversationRef, key: string, token: string, snapshot: Snapshot, epoch: Epoch): Promise<void> {
+    const newest = snapshot.messages.slice(0, this.#cache.snapshotLength);
+    if (newest.reduce((sum, { length }) => sum + length, 0) > CACHED_CHARS_MAX) return this.#metrics.fill("too_large");
+    try {
+      const installed = await this.#guard.call(this.#cache.node(at), "fill", () =>
+        this.#cache.fill(at, token, snapshot),
+      );
+      this.#metrics.fill(installed ? "installed" : "refused");
+      // The epoch of the lease: a server that came back from a dump since may have brought the lease back, too.
+      if (installed) this.#verifier.trust(key, epoch);
+    } catch {
+      this.#metrics.fill("failed"); // done or not, it is right: the lease held
+    }
+  }
+
+  async #drop(): Promise<void> {
+    if (this.#guard.unavailable.length > 0) throw new Error("the cache does not answer");
+    await withDeadline(this.#cache.drop(), DROP_MS);
+  }
+
+  async #invalidate(at: ConversationRef): Promise<void> {
+    try {
+      await this.#guard.call(this.#cache.node(at), "invalidate", () => this.#cache.invalidate(at));
+      this.#metrics.invalidation("done");
+    } catch (error) {
+      this.#metrics.invalidation("failed");
+      throw error;
+    }
+  }
+
+  /** From now on this server reads it from PostgreSQL, until it has been taken out of the cache. */
+  async #couldNotTell(at: ConversationRef): Promise<void> {
+    this.#dirty.mark(keyOf(at), at);
+    try {
+      await withDeadline(this.#options.announce(at), ANNOUNCE_MS);
+      this.#metrics.announcement("sent");
+    } catch (error) {
+      this.#metrics.announcement("failed");
+      if (!this.#closed)
+        this.#options.log.warn(
+          { ...logged(at), error: errorMessage(error) },
+          "the other servers could not be told of a change that the cache missed: their audit will find it",
+        );
+    }
+  }
+
+  #answerFrom(
+    at: ConversationRef,
+    snapshot: Snapshot | null,
+    limit: number,
+    source: ReadSource,
+  ): RecentMessages | null {
+    if (snapshot === null) return null;
+    return this.#answer(at, snapshot.messages.slice(0, limit), snapshot.messages.length > limit, source);
+  }
+
+  #answer(
+    at: ConversationRef,
+    messages: RecentMessages["messages"],
+    hasMore: boolean,
+    source: ReadSource,
+  ): RecentMessages {
+    this.#metrics.read(source);
+    this.#options.log.debug(logged(at), LOGGED_AS[source]);
+    return { messages, hasMore, source };
+  }
+}
+
+const LOGGED_AS = { hit: "cache HIT", miss: "cache MISS", bypass: "cache BYPASS" } as const;
+
+function keyOf({ userId, id }: ConversationRef): string {
+  return `${userId}:${id}`;
+}
+
+function logged({ userId, id }: ConversationRef): { userId: number; conversationId: string } {
+  return { userId, conversationId: id };
+}
