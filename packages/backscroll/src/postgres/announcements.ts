@@ -124,16 +124,16 @@ interface Line {
 /** Resolves once `closing` is aborted and the connection is gone. */
 async function keepListening(options: AnnouncementOptions, closing: AbortSignal, line: Line): Promise<void> {
   let backoffMs = BACKOFF_MS.first;
-  let told: string | undefined;
+  const told = new Set<string>();
   while (!closing.aborted) {
     const { error, heard } = await listenOnce(options, closing, line);
     if (closing.aborted) return;
     if (heard) {
       backoffMs = BACKOFF_MS.first;
-      told = undefined;
+      told.clear();
     }
-    if (error.message !== told) options.onError(error);
-    told = error.message;
+    if (!told.has(error.message)) options.onError(error);
+    told.add(error.message);
     await delay(backoffMs, undefined, { signal: closing }).catch(() => undefined);
     backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.max);
   }
