@@ -5,7 +5,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, onTestFinished } from "vitest";
-import { connectRedis, type RedisLink } from "../src/cache/redis/link.ts";
+import { connectRedis } from "../src/cache/redis/link.ts";
+import type { RedisLink } from "../src/cache/redis/redis-link.ts";
 
 /** A Redis of a test's own, on a free port of loopback. */
 export interface RedisProcess {

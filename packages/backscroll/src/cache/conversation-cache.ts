@@ -1,8 +1,5 @@
 import type { ConversationRef } from "../domain/conversation.ts";
-import type { MessageJson } from "../domain/message.ts";
-
-/** A message's JSON text in UTF-8, as it goes into a response: the cache never makes strings of it. */
-export type MessageBytes = Uint8Array & { readonly __messageBytes?: unique symbol };
+import type { MessageBytes, MessageJson } from "../domain/message.ts";
 
 /** What a hit holds. */
 export interface CachedMessages {
@@ -116,13 +113,19 @@ export function toElements({ messages, whole }: Snapshot, messageLimit: number):
   return elements.slice(0, messageLimit + 1);
 }
 
-/**
- * @param elements the first `limit + 1` of the list
- * @returns null when they are too few to know
- */
-export function fromElements(elements: readonly Buffer[], limit: number): CachedMessages | null {
+/** @param elements the first `limit + 1` of the list; none when there is no list */
+export function fromElements(elements: readonly Buffer[], limit: number): CachedMessages | CacheMiss {
+  if (elements.length === 0) return "absent";
   const whole = elements.at(-1)?.equals(BEGINNING) ?? false;
-  if (!whole && elements.length <= limit) return null;
+  if (!whole && elements.length <= limit) return "short";
   const messages = whole ? elements.slice(0, -1) : elements;
   return { messages: messages.slice(0, limit), hasMore: messages.length > limit };
 }
+
+/** @returns how long a conversation stays after the read that cached it */
+export function fillTtlMs({ idleMs }: Snapshot, { ttlMs, activeTtlMs, idleTtlMs }: CacheSettings): number {
+  return idleMs > activeTtlMs ? idleTtlMs : ttlMs;
+}
+
+/** A hit leaves a conversation at least this share of `ttlMs`, and never takes time from it. */
+export const HIT_TTL_SHARE = 1 / 2;

@@ -1,48 +1,64 @@
 import { LRUCache } from "lru-cache";
 import type { ConversationRef } from "../domain/conversation.ts";
-import { type CacheSettings, type ConversationCache, fromElements, toElements } from "./conversation-cache.ts";
+import {
+  type CacheNode,
+  type CacheSettings,
+  type ConversationCache,
+  fillTtlMs,
+  fromElements,
+  HIT_TTL_SHARE,
+  toElements,
+} from "./conversation-cache.ts";
 
 interface Entry {
-  version: number;
+  readonly version: number;
   /** newest first */
-  elements: readonly Buffer[];
+  readonly elements: readonly Buffer[];
 }
 
 /** What an entry costs beyond its text. */
 const ENTRY_BYTES = 256;
 
 /** The cache of one process, bounded in bytes: for the embedded default and for tests. */
-export function createMemoryCache(
-  { messageLimit, ttlMs, fillDeadlineMs }: CacheSettings,
-  { bytesMax }: { bytesMax: number },
-): ConversationCache {
+export function createMemoryCache(settings: CacheSettings, { bytesMax }: { bytesMax: number }): ConversationCache {
+  const { messageLimit, activeTtlMs, fillDeadlineMs } = settings;
+  const hitTtlMs = settings.ttlMs * HIT_TTL_SHARE;
   const entries = new LRUCache<string, Entry>({
     maxSize: bytesMax,
     sizeCalculation: ({ elements }) => elements.reduce((sum, element) => sum + element.length, ENTRY_BYTES),
-    ttl: ttlMs,
-    updateAgeOnGet: true,
   });
   const leases = new LRUCache<string, string>({ max: 100_000, ttl: fillDeadlineMs });
+  const node: CacheNode = { name: "memory", incarnation: {}, ping: async () => undefined };
 
   return {
+    messageLimit,
     snapshotLength: messageLimit + 1,
 
+    node: () => node,
+
     async read(at, limit) {
-      const entry = entries.get(keyOf(at));
-      return entry ? fromElements(entry.elements.slice(0, limit + 1), limit) : null;
+      const key = keyOf(at);
+      const entry = entries.get(key);
+      if (!entry) return "absent";
+      const found = fromElements(entry.elements.slice(0, limit + 1), limit);
+      if (found !== "short" && entries.getRemainingTTL(key) < hitTtlMs) entries.set(key, entry, { ttl: hitTtlMs });
+      return found;
     },
 
     async lease(at, token) {
-      if (leases.has(keyOf(at))) return false;
-      leases.set(keyOf(at), token);
-      return true;
+      const key = keyOf(at);
+      const holder = leases.get(key);
+      if (holder !== undefined) return holder;
+      leases.set(key, token);
+      return token;
     },
 
     async fill(at, token, snapshot) {
       const key = keyOf(at);
       if (leases.get(key) !== token) return false;
       leases.delete(key);
-      entries.set(key, { version: snapshot.version, elements: toElements(snapshot, messageLimit) });
+      const elements = toElements(snapshot, messageLimit);
+      entries.set(key, { version: snapshot.version, elements }, { ttl: fillTtlMs(snapshot, settings) });
       return true;
     },
 
@@ -55,13 +71,9 @@ export function createMemoryCache(
         entries.delete(key);
         return "dropped";
       }
-      entries.set(key, {
-        version,
-        elements: [
-          ...toElements({ version, messages: messages.toReversed(), whole: false }, messageLimit),
-          ...entry.elements,
-        ].slice(0, messageLimit + 1),
-      });
+      const newer = messages.map((json) => Buffer.from(json)).toReversed();
+      const elements = [...newer, ...entry.elements].slice(0, messageLimit + 1);
+      entries.set(key, { version, elements }, { ttl: activeTtlMs });
       return "extended";
     },
 

@@ -1,121 +1,74 @@
-import { createClient, createCluster, createSentinel, RESP_TYPES } from "redis";
-
-/** One way to Redis, whatever its topology. Replies come as Buffers. */
-export interface RedisLink {
-  /** @param key decides the node; every key of the command has its hash tag */
-  send(key: string, args: readonly (string | Buffer)[]): Promise<unknown>;
-  /** Sends to every node that holds keys, and gathers the replies. */
-  sendToAll<Reply>(
-    run: (send: (args: readonly string[]) => Promise<unknown>) => Promise<Reply>,
-  ): Promise<readonly Reply[]>;
-  close(): void;
-}
+import { setTimeout as pause } from "node:timers/promises";
+import type { CacheNode } from "../conversation-cache.ts";
+import { openCluster } from "./cluster.ts";
+import { type Connection, type ConnectionSettings, keepConnected, nameOf } from "./connection.ts";
+import { askSentinels } from "./sentinel.ts";
+import type { RedisLink } from "./redis-link.ts";
+import { parseRedisUrl, type RedisTarget, type Server } from "./url.ts";
 
 export interface LinkOptions {
-  /** bounds the first connection and every new one */
+  /** bounds the wait for the first connection, and every attempt at one */
   readonly connectTimeoutMs: number;
-  /** told of every fault of a connection; it mends itself */
+  /** how often each server is asked whether it is still the same; one that does not answer for as long is reconnected to */
+  readonly checkIntervalMs?: number;
+  /** told of every fault of a connection, once while it stays; it mends itself */
   readonly onError: (error: Error) => void;
 }
 
-const AS_BUFFERS = { [RESP_TYPES.BLOB_STRING]: Buffer } as const;
+const CHECK_INTERVAL_MS = 3_000;
 
 /**
- * Connects by URL: `redis://` and `rediss://` (TLS) to one server; `redis+cluster://host:port,host:port` to a Redis
- * Cluster; `redis+sentinel://host:port,host:port/name` to the master of that name. `rediss+…` for TLS there.
+ * Connects by URL: `redis://user:password@host:6379/0` to one server; `redis+cluster://host:port,host:port` to a Redis
+ * Cluster; `redis+sentinel://host:port,host:port/name` to the master of that name. `rediss…` for TLS, to Sentinels too;
+ * Node trusts a private certificate authority by `NODE_EXTRA_CA_CERTS=/path/to/ca.pem`. Redis 7.0 or later, or Valkey.
  *
- * A command is refused while there is no connection, never queued: it would wait for as long as Redis is away.
+ * Resolves with the first connection or after `connectTimeoutMs`, whichever comes first, and goes on connecting until
+ * it is closed. A user without the right to INFO is served, but a restart behind a proxy then goes unnoticed.
+ *
+ * @throws when the URL is not one of these
  */
 export async function connectRedis(url: string, options: LinkOptions): Promise<RedisLink> {
-  const topology = /^rediss?\+(cluster|sentinel):/.exec(url)?.[1];
-  if (topology === "cluster") return connectCluster(url, options);
-  if (topology === "sentinel") return connectSentinel(url, options);
-  const client = createClient({ url, ...clientOptions(options) });
-  client.on("error", options.onError);
-  await client.connect();
-  const send = (args: readonly (string | Buffer)[]): Promise<unknown> => client.sendCommand([...args]);
-  return {
-    send: (_, args) => send(args),
-    sendToAll: async (run) => [await run(send)],
-    close: () => client.destroy(),
-  };
+  const target = parseRedisUrl(url);
+  const settings: ConnectionSettings = { checkIntervalMs: CHECK_INTERVAL_MS, ...target, ...options };
+  const { link, opened } = open(target, settings);
+  const timer = new AbortController();
+  await Promise.race([opened, pause(options.connectTimeoutMs, undefined, timer)]);
+  timer.abort();
+  return link;
 }
 
-async function connectCluster(url: string, options: LinkOptions): Promise<RedisLink> {
-  const { nodes, tls, username, password } = parseNodes(url);
-  const cluster = createCluster({
-    rootNodes: nodes.map(({ host, port }) => ({ url: `${tls ? "rediss" : "redis"}://${host}:${port}` })),
-    defaults: { ...clientOptions(options), ...(username && { username }), ...(password && { password }) },
-  });
-  cluster.on("error", options.onError);
-  await cluster.connect();
-  return {
-    send: (key, args) => cluster.sendCommand(key, false, [...args]),
-    sendToAll: (run) =>
-      Promise.all(
-        cluster.masters.map(async (node) => {
-          const client = await cluster.nodeClient(node);
-          return run((args) => client.sendCommand([...args]));
-        }),
-      ),
-    close: () => cluster.destroy(),
-  };
+function open(target: RedisTarget, settings: ConnectionSettings): { link: RedisLink; opened: Promise<void> } {
+  const { topology, servers, masterName } = target;
+  if (topology === "cluster") return openCluster(servers, settings);
+  const [server] = servers;
+  const isSentinel = topology === "sentinel";
+  const locate = isSentinel ? askSentinels(servers, masterName, settings) : async (): Promise<Server> => server;
+  const connection = keepConnected({ ...settings, locate, mastersOnly: isSentinel });
+  return { link: linkOver(connection, isSentinel ? masterName : nameOf(server)), opened: connection.opened };
 }
 
-async function connectSentinel(url: string, options: LinkOptions): Promise<RedisLink> {
-  const { nodes, tls, username, password, name } = parseNodes(url);
-  const sentinel = createSentinel({
-    name,
-    sentinelRootNodes: nodes,
-    nodeClientOptions: {
-      ...clientOptions(options),
-      ...(username && { username }),
-      ...(password && { password }),
-      ...(tls && { socket: { tls: true, connectTimeout: options.connectTimeoutMs } }),
+/** @param nameBefore the server's name until it is known */
+function linkOver(connection: Connection, nameBefore: string): RedisLink {
+  const nodes = new Map<string, CacheNode>();
+  const nameNow = (): string => (connection.server ? nameOf(connection.server) : nameBefore);
+  return {
+    node: () => {
+      const name = nameNow();
+      const known = nodes.get(name);
+      if (known) return known;
+      const node: CacheNode = {
+        name,
+        get incarnation() {
+          return connection.incarnation;
+        },
+        // A master that was replaced holds nothing any more: whoever waits for it waits no longer.
+        ping: async () => void (nameNow() === name && (await connection.send(["PING"]))),
+      };
+      nodes.set(name, node);
+      return node;
     },
-  });
-  sentinel.on("error", options.onError);
-  await sentinel.connect();
-  const send = (args: readonly (string | Buffer)[]): Promise<unknown> => sentinel.sendCommand(false, [...args]);
-  return {
-    send: (_, args) => send(args),
-    sendToAll: async (run) => [await run(send)],
-    close: () => void sentinel.destroy(),
-  };
-}
-
-function clientOptions({ connectTimeoutMs }: LinkOptions) {
-  return {
-    disableOfflineQueue: true,
-    commandOptions: { typeMapping: AS_BUFFERS },
-    socket: {
-      connectTimeout: connectTimeoutMs,
-      reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 1_000),
-    },
-  };
-}
-
-interface Nodes {
-  readonly nodes: { readonly host: string; readonly port: number }[];
-  readonly tls: boolean;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly name: string;
-}
-
-function parseNodes(url: string): Nodes {
-  const match = /^(rediss?)\+\w+:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/]+)(?:\/(.*))?$/.exec(url);
-  if (!match)
-    throw new Error("REDIS_URL must be like redis+cluster://host:port,host:port or redis+sentinel://host:port/name");
-  const [, scheme, username, password, hosts = "", name = ""] = match;
-  return {
-    nodes: hosts.split(",").map((each) => {
-      const [host = "", port = "6379"] = each.split(":");
-      return { host, port: Number(port) };
-    }),
-    tls: scheme === "rediss",
-    username: username ? decodeURIComponent(username) : undefined,
-    password: password ? decodeURIComponent(password) : undefined,
-    name,
+    send: (_, args) => connection.send(args),
+    sendToAll: async (run) => [await run((args) => connection.send(args))],
+    close: () => connection.close(),
   };
 }

@@ -1,11 +1,19 @@
+import { LRUCache } from "lru-cache";
 import type { ConversationRef } from "../../domain/conversation.ts";
-import { type CacheSettings, type ConversationCache, fromElements, toElements } from "../conversation-cache.ts";
-import type { RedisLink } from "./link.ts";
+import {
+  type CacheSettings,
+  type ConversationCache,
+  fillTtlMs,
+  fromElements,
+  HIT_TTL_SHARE,
+  toElements,
+} from "../conversation-cache.ts";
+import type { RedisLink } from "./redis-link.ts";
 import { loadScript, runScript } from "./scripts.ts";
 
-/** Renewed at most this often a conversation: a hit stays one command. */
-const RENEW_SHARE = 4;
-const RENEWALS_REMEMBERED = 10_000;
+/** A conversation is renewed at most so often, as a share of `ttlMs`: most hits stay one command. */
+const RENEWAL_SHARE = 1 / 8;
+const RENEWALS_REMEMBERED = 50_000;
 const SCAN_COUNT = "1000";
 
 /**
@@ -14,52 +22,56 @@ const SCAN_COUNT = "1000";
  *
  * @param prefix carries the id of the database: a shared or recreated one never meets another's keys
  */
-export function createRedisCache(
-  link: RedisLink,
-  { messageLimit, ttlMs, fillDeadlineMs }: CacheSettings,
-  prefix: string,
-): ConversationCache {
+export function createRedisCache(link: RedisLink, settings: CacheSettings, prefix: string): ConversationCache {
+  const { messageLimit, ttlMs, activeTtlMs, fillDeadlineMs } = settings;
   const scripts = { append: loadScript("append"), fill: loadScript("fill") };
-  const ttl = String(ttlMs);
-  const renewedAt = new Map<string, number>();
+  const everyMs = Math.ceil(ttlMs * RENEWAL_SHARE);
+  const renewed = new LRUCache<string, true>({ max: RENEWALS_REMEMBERED, ttl: everyMs });
+  // The share, and what may pass until the next renewal.
+  const hitTtl = String(Math.ceil(ttlMs * HIT_TTL_SHARE) + everyMs);
 
-  const renew = (keys: Keys): void => {
-    const now = performance.now();
-    const last = renewedAt.get(keys.messages);
-    if (last !== undefined && now - last < ttlMs / RENEW_SHARE) return;
-    if (renewedAt.size >= RENEWALS_REMEMBERED) renewedAt.clear();
-    renewedAt.set(keys.messages, now);
-    if (last === undefined) return;
+  const renew = ({ messages, version }: Keys): void => {
+    if (renewed.has(messages)) return;
+    renewed.set(messages, true);
     // Both live equally long. One that fails only lets the conversation expire sooner.
-    for (const key of [keys.messages, keys.version]) link.send(key, ["PEXPIRE", key, ttl]).catch(() => undefined);
+    for (const key of [messages, version]) link.send(key, ["PEXPIRE", key, hitTtl, "GT"]).catch(() => undefined);
   };
 
   return {
+    messageLimit,
     snapshotLength: messageLimit + 1,
+
+    node: (at) => link.node(keysOf(prefix, at).messages),
 
     async read(at, limit) {
       const keys = keysOf(prefix, at);
       const elements = (await link.send(keys.messages, ["LRANGE", keys.messages, "0", String(limit)])) as Buffer[];
       const found = fromElements(elements, limit);
-      if (found) renew(keys);
+      if (typeof found !== "string") renew(keys);
       return found;
     },
 
     async lease(at, token) {
       const { lease } = keysOf(prefix, at);
-      return (await link.send(lease, ["SET", lease, token, "NX", "PX", String(fillDeadlineMs)])) !== null;
+      // NX and GET together: Redis 7.0.
+      const set = ["SET", lease, token, "NX", "GET", "PX", String(fillDeadlineMs)];
+      const holder = (await link.send(lease, set)) as Buffer | null;
+      return holder === null ? token : holder.toString();
     },
 
     async fill(at, token, snapshot) {
-      const { all } = keysOf(prefix, at);
-      const elements = toElements(snapshot, messageLimit);
-      return (await runScript(link, scripts.fill, all, [token, String(snapshot.version), ttl, ...elements])) === 1;
+      const { all, messages } = keysOf(prefix, at);
+      const ttl = fillTtlMs(snapshot, settings);
+      const args = [token, String(snapshot.version), String(ttl), ...toElements(snapshot, messageLimit)];
+      const installed = (await runScript(link, scripts.fill, all, args)) === 1;
+      if (installed && ttl >= ttlMs) renewed.set(messages, true);
+      return installed;
     },
 
     async append(at, { versionBefore, version, messages }) {
       const { all } = keysOf(prefix, at);
       const elements = messages.map((json) => Buffer.from(json));
-      const args = [String(versionBefore), String(version), String(messageLimit), ttl, ...elements];
+      const args = [String(versionBefore), String(version), String(messageLimit), String(activeTtlMs), ...elements];
       const result = await runScript(link, scripts.append, all, args);
       return result === 1 ? "extended" : result === 0 ? "ignored" : "dropped";
     },
@@ -76,7 +88,10 @@ export function createRedisCache(
     },
 
     async drop() {
-      await link.sendToAll((send) => dropAll(send, `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}conversation:*`));
+      const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}conversation:*`;
+      // A fill whose lease was there when the first pass began may land behind its cursor. After the pass every such
+      // lease is gone, used or unlinked, and the second pass finds what they left.
+      for (let pass = 1; pass <= 2; pass += 1) await link.sendToAll((send) => unlinkAll(send, pattern));
     },
 
     async close() {
@@ -86,7 +101,7 @@ export function createRedisCache(
 }
 
 /** SCAN and UNLINK, never FLUSHDB: the Redis may be shared. */
-async function dropAll(send: (args: readonly string[]) => Promise<unknown>, pattern: string): Promise<void> {
+async function unlinkAll(send: (args: readonly string[]) => Promise<unknown>, pattern: string): Promise<void> {
   let cursor = "0";
   do {
     const [next, keys] = (await send(["SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT])) as [Buffer, Buffer[]];

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { RedisLink } from "./link.ts";
+import { errorMessage } from "../../domain/errors.ts";
+import type { RedisLink } from "./redis-link.ts";
 
 /** A Lua file: one atomic operation. Works from `src/` and from `dist/` alike: `lua/` lies beside both. */
 export interface Script {
@@ -13,12 +14,9 @@ export function loadScript(name: "append" | "fill"): Script {
   return { source, sha1: createHash("sha1").update(source).digest("hex") };
 }
 
-/** While a cluster moves a slot, its keys may for a moment lie on two nodes. */
-const TRY_AGAIN_TIMES = 3;
-
 /**
  * Runs a script by its hash; a server that does not know it yet (new, restarted, failed over) is sent the source.
- * Redis runs nothing of it in either refused case, so running it again does it once.
+ * Redis has run nothing of it then, so it runs once.
  */
 export async function runScript(
   link: RedisLink,
@@ -28,13 +26,10 @@ export async function runScript(
 ): Promise<number> {
   const [key = ""] = keys;
   const rest = [String(keys.length), ...keys, ...args];
-  for (let tries = 1, command = ["EVALSHA", sha1]; ; tries += 1) {
-    try {
-      return Number(await link.send(key, [...command, ...rest]));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : "";
-      if (message.startsWith("NOSCRIPT")) command = ["EVAL", source];
-      else if (!message.startsWith("TRYAGAIN") || tries >= TRY_AGAIN_TIMES) throw error;
-    }
+  try {
+    return Number(await link.send(key, ["EVALSHA", sha1, ...rest]));
+  } catch (error) {
+    if (!errorMessage(error).startsWith("NOSCRIPT")) throw error;
+    return Number(await link.send(key, ["EVAL", source, ...rest]));
   }
 }

@@ -1,0 +1,18 @@
+import type { CacheNode } from "../conversation-cache.ts";
+
+/** One way to Redis, whatever its topology. Replies come as Buffers. */
+export interface RedisLink {
+  /** @returns the server that `send` would send to now */
+  node(key: string): CacheNode;
+  /**
+   * Refused at once while there is no connection; never sent twice.
+   *
+   * @param key decides the node; every key of the command has its hash tag
+   */
+  send(key: string, args: readonly (string | Buffer)[]): Promise<unknown>;
+  /** Sends to every node that holds keys, and gathers the replies. @throws when one of them is not connected */
+  sendToAll<Reply>(
+    run: (send: (args: readonly string[]) => Promise<unknown>) => Promise<Reply>,
+  ): Promise<readonly Reply[]>;
+  close(): void;
+}
