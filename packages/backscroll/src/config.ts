@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { LIMITS } from "./domain/limits.ts";
 
 /** One thing an operator may set, by environment or flag. */
 export interface Setting {
@@ -46,9 +47,72 @@ export const SETTINGS = {
   },
   redisUrl: {
     env: "REDIS_URL",
-    schema: url(["redis", "rediss"]),
+    schema: z
+      .string()
+      .refine(
+        (value) => /^rediss?(\+(cluster|sentinel))?:\/\/./.test(value),
+        "must be a URL that begins with redis://, rediss://, redis+cluster:// or redis+sentinel://",
+      )
+      .optional(),
     secret: true,
-    doc: "The Redis server of the cache. Not used by this version: every read is served from PostgreSQL.",
+    doc:
+      "The Redis (7.0 or later) or Valkey of the cache: `redis://user:password@host:6379/0`, " +
+      "`redis+cluster://host:6379,host:6379`, or `redis+sentinel://host:26379,host:26379/master-name`; `rediss…` for TLS. " +
+      "Every server on the same database needs the same one.",
+  },
+  cache: {
+    env: "CACHE",
+    schema: z.enum(["redis", "memory", "off"], { error: "must be redis, memory or off" }).optional(),
+    defaultText: "`redis` with `REDIS_URL`, `memory` with the embedded PostgreSQL, otherwise `off`",
+    doc: "Where recent messages are kept. `memory` is one process's own: only for a service that runs once.",
+  },
+  cacheTtl: {
+    env: "CACHE_TTL",
+    schema: wholeNumber(1, 2_592_000, 3_600),
+    doc: "Seconds a conversation stays cached after the read that cached it; at least half as long after any later read.",
+  },
+  cacheActiveTtl: {
+    env: "CACHE_ACTIVE_TTL",
+    schema: wholeNumber(1, 2_592_000, 3_600),
+    doc: "Seconds it stays after a new message.",
+  },
+  cacheIdleTtl: {
+    env: "CACHE_IDLE_TTL",
+    schema: wholeNumber(1, 2_592_000, 7_200),
+    doc: "Seconds instead of `CACHE_TTL` when it had no new message for `CACHE_ACTIVE_TTL`.",
+  },
+  cacheMessageLimit: {
+    env: "CACHE_MESSAGE_LIMIT",
+    schema: wholeNumber(1, LIMITS.windowMax, 20),
+    doc: "How many of a conversation's newest messages are cached. Servers that share a Redis need the same number.",
+  },
+  cacheMemoryMb: {
+    env: "CACHE_MEMORY_MB",
+    schema: wholeNumber(1, 1_048_576, 64),
+    doc: "Size of the cache in memory, in MB.",
+  },
+  cacheKeyPrefix: {
+    env: "CACHE_KEY_PREFIX",
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:-]{0,64}$/, "must be at most 64 of A-Z a-z 0-9 _ . : -")
+      .default("backscroll:"),
+    doc: "What the keys in Redis begin with; an id of the database follows.",
+  },
+  cacheTimeoutMs: {
+    env: "CACHE_TIMEOUT_MS",
+    schema: wholeNumber(1, 60_000, 50),
+    doc: "How long one call to the cache may take before PostgreSQL answers instead.",
+  },
+  cacheFillTimeoutMs: {
+    env: "CACHE_FILL_TIMEOUT_MS",
+    schema: wholeNumber(1, 600_000, 5_000),
+    doc: "How long a reader may take to bring what it read in PostgreSQL into the cache.",
+  },
+  cacheAuditIntervalMs: {
+    env: "CACHE_AUDIT_INTERVAL_MS",
+    schema: wholeNumber(1, 86_400_000, 10_000),
+    doc: "How often a cached conversation that is being read is compared with PostgreSQL.",
   },
   dataDir: {
     env: "BACKSCROLL_DATA_DIR",
@@ -223,6 +287,9 @@ export function loadConfig(
   const config = Object.fromEntries(entries) as Config;
   if (config.model?.startsWith("compatible/") && config.modelBaseUrl === undefined) {
     throw new ConfigError("MODEL_BASE_URL must say where the server of MODEL is, e.g. http://localhost:11434/v1");
+  }
+  if (config.cache === "redis" && config.redisUrl === undefined) {
+    throw new ConfigError("REDIS_URL must say where the Redis of CACHE=redis is, e.g. redis://localhost:6379");
   }
   return config;
 }

@@ -2,7 +2,9 @@ import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { pino } from "pino";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { HistoryCache } from "./cache/coherent-cache.ts";
 import { type Config, loadOptions } from "./config.ts";
+import { createCache } from "./create-cache.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
 import { type Authenticate, authenticateLocally } from "./http/auth.ts";
@@ -32,6 +34,11 @@ export interface Parts {
   readonly processMetrics?: boolean;
 }
 
+/** What a test or a measurement may put in the place of more. */
+export interface InternalParts extends Parts {
+  readonly historyCache?: HistoryCache;
+}
+
 /** Settings and parts; a setting that is absent comes from the environment. */
 export interface BackscrollOptions extends Partial<Config>, Parts {}
 
@@ -44,6 +51,7 @@ export interface Backscroll {
   /** for people: what it runs on */
   readonly description: {
     readonly database: string;
+    readonly cache: string;
     readonly responder: string;
     readonly migrations: readonly string[];
   };
@@ -58,6 +66,7 @@ export interface BackscrollInternals extends Backscroll {
   readonly app: App;
   readonly deps: Deps;
   readonly config: Config;
+  readonly registry: Registry;
 }
 
 /**
@@ -73,7 +82,14 @@ export async function createBackscroll(options: BackscrollOptions = {}): Promise
 
 export async function create(
   config: Config,
-  { authenticate = authenticateLocally, responder, logger, shareDatabase = false, processMetrics = false }: Parts = {},
+  {
+    authenticate = authenticateLocally,
+    responder,
+    logger,
+    shareDatabase = false,
+    processMetrics = false,
+    historyCache,
+  }: InternalParts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
@@ -95,19 +111,31 @@ export async function create(
     },
   });
   let closing = false;
+  let closeCache = async (): Promise<void> => undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
+    await closeCache();
     await db.close();
     await embedded?.stop();
   };
   try {
     const migrations = await migrate(connectionString);
+    const registry = createRegistry(db, { ofProcess: processMetrics });
+    const cache = await createCache(config, {
+      db,
+      connectionString,
+      registry,
+      log,
+      besideService: shareDatabase,
+    });
+    closeCache = cache.close;
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
     const deps: Deps = {
       db,
       appender: createAppender(db, { batching: config.appendBatching }),
+      cache: historyCache ?? cache.cache,
       responder: responder ?? (await chooseResponder(config)),
       settings: {
         messageBytesMax: config.messageBytesMax,
@@ -144,7 +172,7 @@ export async function create(
       authenticate,
       bodyBytesMax: config.bodyBytesMax,
       metrics: {
-        registry: createRegistry(db, { ofProcess: processMetrics }),
+        registry,
         token: config.metricsToken,
         withoutAuthentication: authenticate === authenticateLocally,
       },
@@ -153,10 +181,12 @@ export async function create(
       app,
       deps,
       config,
+      registry,
       conversations: operations.trackCalls(new ConversationService(deps)),
       fetch: (request) => operations.track(Promise.resolve(app.fetch(request))),
       description: {
         database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,
+        cache: cache.description,
         responder: deps.responder.description,
         migrations,
       },

@@ -2,6 +2,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { inject, test as base } from "vitest";
 import { loadConfig } from "../src/config.ts";
+import type { HistoryCache } from "../src/cache/coherent-cache.ts";
 import { type BackscrollInternals, type BackscrollOptions, create } from "../src/create.ts";
 import type { ConversationName } from "../src/service/messages.ts";
 import { resolveUser } from "../src/service/users.ts";
@@ -50,12 +51,15 @@ function authenticateByHeader(request: Request): string | null {
 /** @param options `local`: as without authentication, instead of by header */
 export async function createServices({
   local = false,
+  historyCache,
   ...options
-}: BackscrollOptions & { databaseUrl: string; local?: boolean }): Promise<Services> {
+}: BackscrollOptions & { databaseUrl: string; local?: boolean; historyCache?: HistoryCache }): Promise<Services> {
   const { authenticate = authenticateByHeader, logger = pino({ level: "silent" }), responder, ...settings } = options;
+  // With a cache in every test: what is read must not depend on it.
+  const cache = settings.redisUrl === undefined ? "memory" : "redis";
   const backscroll = await create(
-    { ...loadConfig({}), ...settings },
-    { logger, ...(!local && { authenticate }), ...(responder && { responder }) },
+    { ...loadConfig({}), cache, ...settings },
+    { logger, ...(!local && { authenticate }), ...(responder && { responder }), ...(historyCache && { historyCache }) },
   );
   return {
     ...backscroll,

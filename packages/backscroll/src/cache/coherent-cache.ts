@@ -1,13 +1,12 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import { errorMessage } from "../domain/errors.ts";
-import type { MessageJson } from "../domain/message.ts";
+import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import type {
   CachedMessages,
   CacheMiss,
   CacheNode,
   ConversationCache,
   Extension,
-  MessageBytes,
   Snapshot,
 } from "./conversation-cache.ts";
 import { withDeadline } from "./deadline.ts";

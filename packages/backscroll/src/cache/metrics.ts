@@ -22,10 +22,9 @@ export interface CacheMetrics {
 
 /** What is read when the metrics are. */
 interface CacheState {
-  dirty(): number;
-  /** 1 when everything bypasses the cache */
-  bypassed(): number;
-  unavailableNodes(): number;
+  readonly dirtyCount: number;
+  readonly isBypassed: boolean;
+  readonly unavailableNodes: readonly string[];
 }
 
 export function createCacheMetrics(registry: Registry): CacheMetrics {
@@ -85,9 +84,15 @@ export function registerCacheState(registry: Registry, state: CacheState): void 
       collect: () => made.set(read()),
     });
   };
-  gauge("dirty_conversations", "Conversations read from PostgreSQL until the cache is known to be right again", () =>
-    state.dirty(),
+  gauge(
+    "dirty_conversations",
+    "Conversations read from PostgreSQL until the cache is known to be right again",
+    () => state.dirtyCount,
   );
-  gauge("bypassed", "1 while every read leaves the cache aside", () => state.bypassed());
-  gauge("breaker_open", "Servers of the cache that do not answer and are left alone", () => state.unavailableNodes());
+  gauge("bypassed", "1 while every read leaves the cache aside", () => Number(state.isBypassed));
+  gauge(
+    "breaker_open",
+    "Servers of the cache that do not answer and are left alone",
+    () => state.unavailableNodes.length,
+  );
 }

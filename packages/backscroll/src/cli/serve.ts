@@ -38,19 +38,20 @@ export async function serve(
     await listen(server, config.host, config.port);
     const { port } = server.address() as AddressInfo;
     const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-    const { database, responder } = backscroll.description;
+    const { database, cache, responder } = backscroll.description;
     const readyMs = Math.round(performance.now() - startedAt);
     if (terminal.json)
-      terminal.data(`${JSON.stringify({ url: origin, version, database, responder, ready_ms: readyMs })}\n`);
+      terminal.data(`${JSON.stringify({ url: origin, version, database, cache, responder, ready_ms: readyMs })}\n`);
     const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
     terminal.say(`${pc.bold("Backscroll")} ${version}`);
     terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
     terminal.say(`  Docs      ${pc.cyan(`${origin}/api/docs`)}`);
     terminal.say(`  Database  ${database}${size}`);
-    terminal.say("  Cache     none yet: every read is served from PostgreSQL");
+    terminal.say(`  Cache     ${cache}`);
     terminal.say(`  Model     ${responder}`);
     terminal.say("  Users     no authentication: everybody on this machine is you@localhost");
-    if (config.redisUrl !== undefined) terminal.warn("REDIS_URL is set, but this version does not use it");
+    if (backscroll.deps.cache.state === "unavailable")
+      terminal.warn("the cache does not answer yet: reads are served from PostgreSQL meanwhile");
     terminal.say(`Ready in ${readyMs} ms. Ctrl+C stops it.`);
     await stop.requested;
     terminal.say("Stopping: finishing what runs …");

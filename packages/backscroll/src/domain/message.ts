@@ -53,6 +53,9 @@ export interface NewMessage {
  */
 export type MessageJson = string & { readonly __messageJson: unique symbol };
 
+/** The same text in UTF-8, as a cache keeps it. */
+export type MessageBytes = Uint8Array & { readonly __messageBytes?: unique symbol };
+
 /** The shape of `MessageJson`. */
 export interface WireMessage {
   readonly id: string;
@@ -89,12 +92,28 @@ export const MESSAGE_FIELDS = [
 ] as const satisfies readonly (keyof WireMessage)[];
 export type MessageField = (typeof MESSAGE_FIELDS)[number];
 
-export function parseMessageJson(json: MessageJson): WireMessage {
-  return JSON.parse(json) as WireMessage;
+export function parseMessageJson(message: MessageJson | MessageBytes): WireMessage {
+  return JSON.parse(typeof message === "string" ? message : bufferOf(message).toString()) as WireMessage;
 }
 
-export function toMessage(json: MessageJson): Message {
-  const wire = parseMessageJson(json);
+function bufferOf(bytes: MessageBytes): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Longer than what comes before a message's seq: its id and its conversation's, of 128 characters at most. */
+const HEAD_LENGTH = 400;
+
+/** @returns a message's seq; all of it need not be parsed for that, it may be a megabyte */
+export function seqOfMessage(message: MessageJson | MessageBytes): number {
+  const head =
+    typeof message === "string"
+      ? message.slice(0, HEAD_LENGTH)
+      : bufferOf(message.subarray(0, HEAD_LENGTH)).toString("latin1");
+  return Number(/"seq":(\d+)/.exec(head)?.[1]);
+}
+
+export function toMessage(message: MessageJson | MessageBytes): Message {
+  const wire = parseMessageJson(message);
   return {
     id: wire.id,
     conversationId: wire.conversation_id,

@@ -16,9 +16,18 @@ const ready = createRoute({
   method: "get",
   path: "/readyz",
   operationId: "readyz",
-  summary: "PostgreSQL answers, and the service is not stopping",
+  summary: "PostgreSQL answers, and the service is not stopping; without its cache it is degraded, and ready",
   responses: {
-    200: { description: "Send requests", ...json(z.object({ status: z.literal("ok"), postgres: z.literal("ok") })) },
+    200: {
+      description: "Send requests",
+      ...json(
+        z.object({
+          status: z.enum(["ok", "degraded"]),
+          postgres: z.literal("ok"),
+          cache: z.enum(["ok", "unavailable", "off"]),
+        }),
+      ),
+    },
     503: problems("database_unavailable", "shutting_down")[503] as { description: string },
   },
 });
@@ -31,7 +40,8 @@ export function healthRoutes(app: App): void {
     if (deps.draining.aborted) {
       throw new BackscrollError("shutting_down", "the service is stopping", { retryAfterSeconds: 1 });
     }
-    await checkHealth(deps);
-    return c.json({ status: "ok" as const, postgres: "ok" as const }, 200);
+    const { cache } = await checkHealth(deps);
+    const status = cache === "unavailable" ? "degraded" : "ok";
+    return c.json({ status, postgres: "ok" as const, cache } as const, 200);
   });
 }

@@ -4,7 +4,7 @@ import { LIMITS } from "../domain/limits.ts";
 import * as history from "../service/history.ts";
 import type { App } from "./context.ts";
 import { toWirePagination } from "./conversations.ts";
-import { joinMessages, json, jsonText, problems } from "./json.ts";
+import { joinMessages, json, jsonAround, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 
 const Query = z.strictObject({
@@ -17,6 +17,7 @@ const Query = z.strictObject({
   from: schema.timeParam().optional().openapi({ description: "Created at or after this time" }),
   to: schema.timeParam().optional().openapi({ description: "Created before this time" }),
   fields: schema.Fields.optional().openapi({ description: "Only these fields of each message" }),
+  consistency: z.enum(["strong"]).optional().openapi({ description: "`strong`: from PostgreSQL, whatever is cached" }),
 });
 
 const list = createRoute({
@@ -32,6 +33,9 @@ const list = createRoute({
       "`before=previous_cursor`",
     "",
     "`from`, `to` and `fields` narrow any of them.",
+    "",
+    "Only the newest, not narrowed, come from the cache. The header `x-backscroll-cache` says where an answer came " +
+      "from: `hit`; `miss`, PostgreSQL, and the cache learns it; `bypass`, PostgreSQL.",
   ].join("\n"),
   request: { params: z.strictObject({ conversationId: schema.Id }), query: Query },
   responses: {
@@ -57,24 +61,29 @@ export function historyRoutes(app: App): void {
         pageSize: page_size ?? LIMITS.pageSizeDefault,
       });
       const pagination = JSON.stringify(toWirePagination(found.pagination));
-      return jsonText(`{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`);
+      return jsonText(`{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`, 200, BYPASS);
     }
     const limit = rest.limit ?? LIMITS.windowDefault;
     if (around !== undefined) {
       const found = await history.getMessagesAround(deps, at, { ...rest, limit, around });
       const back = `"has_previous":${found.hasPrevious},"previous_cursor":${JSON.stringify(found.previousCursor)}`;
-      return jsonText(`${openSlice(found)},${back}}`);
+      return sliceJson(found, `,${back}`);
     }
     const found =
       after === undefined
         ? await history.getRecentMessages(deps, at, { ...rest, limit, before })
         : await history.getMessagesAfter(deps, at, { ...rest, limit, after });
-    return jsonText(`${openSlice(found)}}`);
+    return sliceJson(found);
   });
 }
 
-function openSlice({ messages, hasMore, nextCursor }: history.MessagesSlice): string {
-  return `{"messages":${joinMessages(messages)},"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}`;
+const BYPASS = { "x-backscroll-cache": "bypass" };
+
+/** @param more further fields, each with its comma before it */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as jsonText
+function sliceJson<Typed>({ messages, hasMore, nextCursor, source }: history.MessagesSlice, more = ""): Typed {
+  const after = `,"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}${more}}`;
+  return jsonText(jsonAround('{"messages":', messages, after), 200, { "x-backscroll-cache": source });
 }
 
 /** @throws {BackscrollError} invalid_request when the parameters ask for two things at once */

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { invalidRequest } from "../domain/errors.ts";
-import { runOnce } from "../service/idempotency.ts";
+import { ID_PATTERN } from "../domain/ids.ts";
+import { runOnce, type StoredResponse } from "../service/idempotency.ts";
+import { toRef } from "../service/messages.ts";
 import type { Context, Variables } from "./context.ts";
 import type { MiddlewareHandler } from "hono";
 
@@ -28,9 +30,21 @@ export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c,
     },
   );
   if (!replayed) return;
+  await tellCache(c, response);
   const headers = { "content-type": response.contentType, "idempotency-replayed": "true" };
   return new Response(new Uint8Array(response.body), { status: response.status, headers });
 };
+
+/** The server that answered first may have died without the cache being told. */
+async function tellCache(c: Context, { contentType, body }: StoredResponse): Promise<void> {
+  const { deps, user } = c.var;
+  const answer: unknown = contentType.includes("json") ? JSON.parse(body.toString()) : null;
+  const answered: unknown =
+    typeof answer === "object" && answer !== null ? Reflect.get(answer, "conversation_id") : undefined;
+  const conversationId = /^\/api\/conversations\/([^/]+)/.exec(c.req.path)?.[1] ?? answered;
+  if (typeof conversationId !== "string" || !ID_PATTERN.test(conversationId)) return;
+  await deps.cache.changed(toRef({ userId: user.id, conversationId }));
+}
 
 async function hashRequest(c: Context): Promise<Buffer> {
   const { pathname, search } = new URL(c.req.url);

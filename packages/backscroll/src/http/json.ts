@@ -1,5 +1,5 @@
 import type { z } from "@hono/zod-openapi";
-import type { MessageJson } from "../domain/message.ts";
+import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import { STATUS } from "./errors.ts";
 import { Problem } from "./schemas.ts";
 import type { ErrorCode } from "../domain/errors.ts";
@@ -31,6 +31,26 @@ export function bodyProblems(...codes: readonly ErrorCode[]): Record<number, { d
   return problems("malformed_json", "body_too_large", "unsupported_media_type", ...codes);
 }
 
+/** @returns JSON text that holds messages as an array between the two others, joined as PostgreSQL wrote them */
+export function jsonAround(
+  before: string,
+  messages: readonly MessageJson[] | readonly MessageBytes[],
+  after: string,
+): string | Uint8Array<ArrayBuffer> {
+  const [first] = messages;
+  if (first === undefined || typeof first === "string")
+    return `${before}${joinMessages(messages as readonly MessageJson[])}${after}`;
+  const pieces: Uint8Array[] = [Buffer.from(`${before}[`)];
+  for (const message of messages as readonly MessageBytes[]) {
+    if (pieces.length > 1) pieces.push(COMMA);
+    pieces.push(message);
+  }
+  pieces.push(Buffer.from(`]${after}`));
+  return Buffer.concat(pieces);
+}
+
+const COMMA = Buffer.from(",");
+
 /** @returns messages as a JSON array, their text joined as PostgreSQL wrote it */
 export function joinMessages(messages: readonly MessageJson[]): string {
   return `[${messages.join(",")}]`;
@@ -41,6 +61,10 @@ export function joinMessages(messages: readonly MessageJson[]): string {
  * handler must return; `test/openapi.test.ts` holds every such answer against the description.
  */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it takes the type its place asks for
-export function jsonText<Typed>(text: string, status = 200): Typed {
-  return new Response(text, { status, headers: { "content-type": "application/json" } }) as Typed;
+export function jsonText<Typed>(
+  text: string | Uint8Array<ArrayBuffer>,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Typed {
+  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } }) as Typed;
 }

@@ -137,14 +137,15 @@ export class ConversationService {
   }
 
   /**
-   * The newest messages, newest first; `before` a cursor when given.
+   * The newest messages, newest first; `before` a cursor when given. `consistency: "strong"`: from PostgreSQL,
+   * whatever is cached.
    *
    * @throws {BackscrollError} conversation_not_found, invalid_cursor
    */
   async getRecentMessages(
     user: UserName,
     conversationId: string,
-    options: Window & { before?: string } = {},
+    options: Window & { before?: string; consistency?: "strong" } = {},
   ): Promise<MessagesSlice> {
     return parsed(await history.getRecentMessages(this.#deps, await this.#at(user, conversationId), options));
   }
@@ -229,6 +230,6 @@ export interface MessagesSlice {
   readonly nextCursor: string | null;
 }
 
-function parsed(found: history.MessagesSlice): MessagesSlice {
-  return { ...found, messages: found.messages.map(toMessage) };
+function parsed({ messages, hasMore, nextCursor }: history.MessagesSlice): MessagesSlice {
+  return { messages: messages.map(toMessage), hasMore, nextCursor };
 }

@@ -22,6 +22,7 @@ import {
 import { deleteErased, deleteMessageBatch, listErasing, markErasing } from "../postgres/erasure.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { foldUsage } from "../postgres/usage.ts";
+import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkSlice } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { type Pagination, pagination } from "./history.ts";
@@ -94,10 +95,10 @@ export async function deleteConversation(
 ): Promise<void> {
   const ref = toRef(at);
   if (!permanent) {
-    if (!(await trashConversation(deps.db, ref))) throw conversationNotFound();
+    if (!(await changeConversation(deps, ref, trashConversation(deps.db, ref)))) throw conversationNotFound();
     return;
   }
-  if (!(await markErasing(deps.db, ref))) throw conversationNotFound();
+  if (!(await changeConversation(deps, ref, markErasing(deps.db, ref)))) throw conversationNotFound();
   await erase(deps, ref);
 }
 
@@ -123,7 +124,8 @@ async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
 
 /** @throws {BackscrollError} conversation_not_found when it is not in the trash, or has been for over 30 days */
 export async function restoreConversation(deps: Deps, at: ConversationName): Promise<Conversation> {
-  return present(await restoreFromTrash(deps.db, toRef(at)));
+  const ref = toRef(at);
+  return present(await changeConversation(deps, ref, restoreFromTrash(deps.db, ref)));
 }
 
 export interface ConversationsPage {

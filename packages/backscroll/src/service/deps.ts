@@ -1,4 +1,5 @@
 import type { LRUCache } from "lru-cache";
+import type { HistoryCache } from "../cache/coherent-cache.ts";
 import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";
@@ -8,6 +9,7 @@ import type { RunningTurns } from "./turn.ts";
 export interface Deps {
   readonly db: Database;
   readonly appender: Appender;
+  readonly cache: HistoryCache;
   readonly responder: Responder;
   readonly settings: ServiceSettings;
   readonly log: Log;

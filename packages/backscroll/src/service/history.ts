@@ -1,8 +1,11 @@
+import type { LoadSnapshot, RecentMessages } from "../cache/coherent-cache.ts";
+import type { ReadSource } from "../cache/metrics.ts";
+import type { ConversationRef } from "../domain/conversation.ts";
 import { decodeMessageCursor, encodeMessageCursor } from "../domain/cursor.ts";
 import { BackscrollError } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { toStoredId } from "../domain/ids.ts";
-import type { MessageField, MessageJson } from "../domain/message.ts";
+import { type MessageBytes, type MessageField, type MessageJson, seqOfMessage } from "../domain/message.ts";
 import {
   countMessages,
   findMessages,
@@ -28,10 +31,12 @@ export interface HistoryFilter {
 }
 
 export interface MessagesSlice {
-  readonly messages: readonly MessageJson[];
+  readonly messages: readonly MessageJson[] | readonly MessageBytes[];
   /** whether there are more in the same direction, from `nextCursor` on */
   readonly hasMore: boolean;
   readonly nextCursor: string | null;
+  /** where they came from */
+  readonly source: ReadSource;
 }
 
 /** A slice in the middle: forward from `nextCursor`, backward from `previousCursor`. */
@@ -54,6 +59,7 @@ export interface Pagination {
  *
  * @param before a cursor: only what is older than it
  * @param limit 1 to 200
+ * @param consistency `strong`: from PostgreSQL, whatever is cached
  * @throws {BackscrollError} conversation_not_found, invalid_cursor, database_unavailable
  */
 export async function getRecentMessages(
@@ -62,10 +68,21 @@ export async function getRecentMessages(
   {
     limit = LIMITS.windowDefault,
     before,
+    consistency,
     ...filter
-  }: HistoryFilter & { limit?: number; before?: string | undefined } = {},
+  }: HistoryFilter & {
+    limit?: number;
+    before?: string | undefined;
+    consistency?: "strong" | undefined;
+  } = {},
 ): Promise<MessagesSlice> {
   checkSlice({ limit });
+  const narrowed = before ?? consistency ?? filter.from ?? filter.to ?? filter.fields;
+  if (narrowed === undefined) {
+    const recent = await readRecent(deps, toRef(at), limit);
+    const last = recent.messages.at(-1);
+    return { ...recent, nextCursor: recent.hasMore && last ? encodeMessageCursor(seqOfMessage(last)) : null };
+  }
   const cursorSeq = before === undefined ? null : decodeMessageCursor(before);
   const range = await seqRange(deps, at, filter);
   const window = await listNewestMessages(deps.db, toRef(at), {
@@ -76,6 +93,19 @@ export async function getRecentMessages(
   });
   if (!window) throw conversationNotFound();
   return slice(window.messages, limit);
+}
+
+/** The newest messages of a conversation, from the cache if it has them. @throws {BackscrollError} as above */
+export async function readRecent(deps: Deps, ref: ConversationRef, limit: number): Promise<RecentMessages> {
+  const load: LoadSnapshot = async (length) => {
+    const window = await listNewestMessages(deps.db, ref, { ...WHOLE, limit: length });
+    if (!window) return null;
+    const messages = window.messages.map(({ json }) => json);
+    return { version: window.version, messages, whole: messages.length < length, idleMs: window.idleMs };
+  };
+  const recent = await deps.cache.readRecent(ref, limit, load);
+  if (!recent) throw conversationNotFound();
+  return recent;
 }
 
 /** The messages that follow a cursor, oldest first. Otherwise as `getRecentMessages`. */
@@ -135,11 +165,12 @@ export async function getMessagesAround(
   const forward = slice(newer.messages, limit - beforeLimit);
   const firstSeq = olderMessages[0]?.seq ?? lower(middle.seq, range.beforeSeq) ?? middle.seq;
   return {
-    messages: [...olderMessages.map(({ json }) => json), ...forward.messages],
+    messages: [...olderMessages.map(({ json }) => json), ...shownOf(newer.messages, limit - beforeLimit)],
     hasMore: forward.hasMore,
     nextCursor: forward.nextCursor,
     hasPrevious: older.messages.length > beforeLimit,
     previousCursor: older.messages.length > beforeLimit ? encodeMessageCursor(firstSeq) : null,
+    source: "bypass",
   };
 }
 
@@ -205,14 +236,18 @@ export function pagination(total: number, page: number, pageSize: number): Pagin
 
 /** @param messages one more than `limit` when there are more */
 function slice(messages: readonly SeqMessage[], limit: number): MessagesSlice {
-  const shown = messages.slice(0, limit);
-  const last = shown.at(-1);
+  const last = messages[limit - 1];
   const hasMore = messages.length > limit;
   return {
-    messages: shown.map(({ json }) => json),
+    messages: shownOf(messages, limit),
     hasMore,
     nextCursor: hasMore && last ? encodeMessageCursor(last.seq) : null,
+    source: "bypass",
   };
+}
+
+function shownOf(messages: readonly SeqMessage[], limit: number): readonly MessageJson[] {
+  return messages.slice(0, limit).map(({ json }) => json);
 }
 
 async function seqRange(

@@ -8,6 +8,7 @@ import type { Identity } from "../domain/user.ts";
 import { findConversation } from "../postgres/conversations.ts";
 import { type ImportedMessage, insertImportedConversation, insertImportedMessages } from "../postgres/import.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { ConversationItem, MessageItem, parseItem, UserItem } from "./import-schema.ts";
@@ -247,6 +248,11 @@ class Importer {
     const messages = this.#pending.splice(0);
     this.#pendingChars = 0;
     if (target === null || messages.length === 0) return;
+    await changeConversation(this.#deps, target.ref, this.#store(target, messages));
+    this.#onProgress?.(this.result);
+  }
+
+  async #store(target: Target, messages: readonly ImportedMessage[]): Promise<void> {
     const { ref, conversationId } = target;
     let stored = await insertImportedMessages(this.#deps.db, ref, messages);
     let missing: readonly ImportedMessage[] = messages;
@@ -257,7 +263,6 @@ class Importer {
     if (stored === "conversation_not_found") {
       for (const { id } of missing) this.#fail(conversationId, id, stored, "the conversation was deleted meanwhile");
     } else this.result.messagesSaved += missing.length;
-    this.#onProgress?.(this.result);
   }
 
   async #withoutStored(

@@ -7,6 +7,7 @@ import { type MessageJson, type NewMessage, parseMessageJson } from "../domain/m
 import { insertMessages } from "../postgres/append.ts";
 import { deleteMessage as deleteStoredMessage, type MessageEdit, updateMessage } from "../postgres/message-changes.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { appendMessages, changeConversation } from "./changes.ts";
 import { checkContentBytes, checkNewMessages, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
 
@@ -49,7 +50,7 @@ export async function saveMessages(
   messages: readonly NewMessage[],
 ): Promise<SavedMessages> {
   checkNewMessages(messages, deps.settings);
-  const appended = await deps.appender(toRef(at), messages);
+  const appended = await appendMessages(deps, toRef(at), messages);
   if (appended === "conversation_not_found") throw conversationNotFound();
   if (appended === "duplicate_id") return saveMissing(deps, at, messages);
   return { created: true, messages: appended.messages };
@@ -80,7 +81,9 @@ async function saveMissing(deps: Deps, at: ConversationName, messages: readonly 
     });
     const missing = messages.filter((_, index) => results[index] === undefined);
     if (missing.length > 0) {
-      const appended = await insertMessages(deps.db, ref, missing);
+      const appended = await appendMessages(deps, ref, missing, (ref, messages) =>
+        insertMessages(deps.db, ref, messages),
+      );
       if (appended === "conversation_not_found") throw conversationNotFound();
       // Somebody saved one of them in between: there are more to find, so this ends.
       if (appended === "duplicate_id") continue;
@@ -88,6 +91,8 @@ async function saveMissing(deps: Deps, at: ConversationName, messages: readonly 
       const rest = appended.messages.values();
       return { created, messages: results.map((json) => json ?? (rest.next().value as MessageJson)) };
     }
+    // The try that stored them may have died before it told the cache.
+    await deps.cache.changed(ref);
     return { created, messages: results.filter((json) => json !== undefined) };
   }
 }
@@ -117,7 +122,9 @@ export async function editMessage(
   problems.text("content", edit.content, { charsMax: Number.POSITIVE_INFINITY });
   problems.throwIfAny();
   checkContentBytes(edit.content, deps.settings.messageBytesMax);
-  const edited = await updateMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id, edit);
+  const ref = toRef(at);
+  const update = updateMessage(deps.db, ref, toStoredId(at.userId, messageId).id, edit);
+  const edited = await changeConversation(deps, ref, update);
   if (!edited) throw conversationNotFound();
   if (edited.message) return edited.message;
   // Without a version to expect, only a deletion in between can have kept it from being edited.
@@ -130,7 +137,9 @@ export async function editMessage(
 
 /** @throws {BackscrollError} conversation_not_found, message_not_found */
 export async function deleteMessage(deps: Deps, at: ConversationName, messageId: string): Promise<void> {
-  const deleted = await deleteStoredMessage(deps.db, toRef(at), toStoredId(at.userId, messageId).id);
+  const ref = toRef(at);
+  const deletion = deleteStoredMessage(deps.db, ref, toStoredId(at.userId, messageId).id);
+  const deleted = await changeConversation(deps, ref, deletion);
   if (deleted === null) throw conversationNotFound();
   if (!deleted) throw messageNotFound();
 }

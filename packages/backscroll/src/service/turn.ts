@@ -1,13 +1,23 @@
+import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { deriveId, mintId, toStoredId } from "../domain/ids.ts";
 import type { JsonValue } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
-import { type MessageJson, type NewMessage, type Part, parseMessageJson } from "../domain/message.ts";
+import {
+  type MessageBytes,
+  type MessageJson,
+  type NewMessage,
+  type Part,
+  parseMessageJson,
+  seqOfMessage,
+} from "../domain/message.ts";
 import { findMessages, listNewestMessages } from "../postgres/messages.ts";
 import { type ContextMessage, type ResponderDelta, ResponderError } from "../responder/responder.ts";
+import { appendMessages } from "./changes.ts";
 import { checkNewMessages } from "./check.ts";
 import { createConversation } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
+import { readRecent } from "./history.ts";
 import { conversationNotFound, saveMessages, toRef } from "./messages.ts";
 
 export interface TurnRequest {
@@ -66,11 +76,22 @@ async function answer(
   userMessage: MessageJson,
   replyId: string,
 ): Promise<Turn> {
+  const stored = await findReply(deps, at, replyId);
+  const assistantMessage = stored ?? (await saveReply(deps, at, userMessage, replyId));
+  return { conversationId: parseMessageJson(userMessage).conversation_id, userMessage, assistantMessage };
+}
+
+async function findReply(
+  deps: Deps,
+  at: { userId: number; conversationId: string },
+  replyId: string,
+): Promise<MessageJson | undefined> {
   const found = await findMessages(deps.db, toRef(at), [replyId]);
   if (!found) throw conversationNotFound();
   const [stored] = found.messages;
-  const assistantMessage = stored?.json ?? (await saveReply(deps, at, userMessage, replyId));
-  return { conversationId: parseMessageJson(userMessage).conversation_id, userMessage, assistantMessage };
+  // Whoever stored it may have died before it told the cache.
+  if (stored) await deps.cache.changed(toRef(at));
+  return stored?.json;
 }
 
 async function saveReply(
@@ -80,16 +101,12 @@ async function saveReply(
   replyId: string,
 ): Promise<MessageJson> {
   const reply = await askResponder(deps, await contextUpTo(deps, at, parseMessageJson(userMessage).seq));
-  const appended = await deps.appender(toRef(at), [{ ...reply, id: replyId, role: "assistant" }]);
+  const appended = await appendMessages(deps, toRef(at), [{ ...reply, id: replyId, role: "assistant" }]);
   if (appended === "conversation_not_found") throw conversationNotFound();
   // Another server answered the same message meanwhile: its reply is the reply.
-  const saved =
-    appended === "duplicate_id"
-      ? (await findMessages(deps.db, toRef(at), [replyId]))?.messages.map(({ json }) => json)
-      : appended.messages;
-  const [json] = saved ?? [];
-  if (json === undefined) throw conversationNotFound();
-  return json;
+  const saved = appended === "duplicate_id" ? await findReply(deps, at, replyId) : appended.messages[0];
+  if (saved === undefined) throw conversationNotFound();
+  return saved;
 }
 
 /** The newest messages up to the one to answer, oldest first; a reply that failed says nothing. */
@@ -98,17 +115,27 @@ async function contextUpTo(
   at: { userId: number; conversationId: string },
   seq: number,
 ): Promise<readonly ContextMessage[]> {
-  const window = await listNewestMessages(deps.db, toRef(at), {
-    afterSeq: 0,
-    beforeSeq: seq + 1,
-    limit: deps.settings.contextMessages,
-  });
-  if (!window) throw conversationNotFound();
-  return window.messages
-    .map(({ json }) => parseMessageJson(json))
+  const messages = await messagesUpTo(deps, toRef(at), seq, deps.settings.contextMessages);
+  return messages
+    .map(parseMessageJson)
     .filter(({ status }) => status !== "failed")
     .map(({ role, content }) => ({ role, content }))
     .toReversed();
+}
+
+async function messagesUpTo(
+  deps: Deps,
+  ref: ConversationRef,
+  seq: number,
+  limit: number,
+): Promise<readonly (MessageJson | MessageBytes)[]> {
+  const { messages } = await readRecent(deps, ref, limit);
+  const [newest] = messages;
+  if (newest !== undefined && seqOfMessage(newest) === seq) return messages;
+  // Somebody else has written since.
+  const window = await listNewestMessages(deps.db, ref, { afterSeq: 0, beforeSeq: seq + 1, limit });
+  if (!window) throw conversationNotFound();
+  return window.messages.map(({ json }) => json);
 }
 
 type Reply = Pick<NewMessage, "content" | "parts" | "model" | "tokensUsed" | "latencyMs">;

@@ -1,0 +1,122 @@
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import { CoherentCache, type HistoryCache } from "./cache/coherent-cache.ts";
+import type { ConversationCache } from "./cache/conversation-cache.ts";
+import { createMemoryCache } from "./cache/memory.ts";
+import { createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
+import { createNoCache } from "./cache/no-cache.ts";
+import { connectRedis } from "./cache/redis/link.ts";
+import { createRedisCache } from "./cache/redis/redis-cache.ts";
+import { parseRedisUrl } from "./cache/redis/url.ts";
+import type { Config } from "./config.ts";
+import { errorMessage } from "./domain/errors.ts";
+import { openAnnouncements } from "./postgres/announcements.ts";
+import { findVersion } from "./postgres/conversations.ts";
+import { findDatabaseId } from "./postgres/installation.ts";
+import type { Database } from "./postgres/pool.ts";
+
+const REDIS_CONNECT_MS = 1_000;
+/** Reads begin to use the cache when the other servers are heard; starting does not wait longer for that. */
+const LISTEN_MS = 2_000;
+
+export interface CreatedCache {
+  readonly cache: HistoryCache;
+  /** for people: where recent messages are kept */
+  readonly description: string;
+  close(): Promise<void>;
+}
+
+export interface CacheSurroundings {
+  readonly db: Database;
+  readonly connectionString: string;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** another Backscroll runs on the same embedded PostgreSQL, and has a cache in its memory */
+  readonly besideService: boolean;
+}
+
+/** Puts the cache together: where it is, what it knows of PostgreSQL, and how it hears of other servers. */
+export async function createCache(config: Config, surroundings: CacheSurroundings): Promise<CreatedCache> {
+  const { db, connectionString, registry, log, besideService } = surroundings;
+  const metrics = createCacheMetrics(registry);
+  const kind = kindOf(config, besideService);
+  if (kind === "off") return { cache: createNoCache(metrics), description: "none", close: () => Promise.resolve() };
+
+  const databaseId = await findDatabaseId(db);
+  let coherent: CoherentCache | undefined;
+  const heard = Promise.withResolvers<void>();
+  const announcements = openAnnouncements(db, {
+    connectionString,
+    databaseId,
+    onAnnounced: (at) => coherent?.announced(at),
+    onListening(listening) {
+      coherent?.listening(listening);
+      if (listening) heard.resolve();
+    },
+    onError: (error) => log.warn({ error: errorMessage(error) }, "other servers are not heard: the cache is bypassed"),
+  });
+  if (kind === "beside-service") {
+    const cache = createNoCache(metrics, (at) => announcements.announce(at));
+    return { cache, description: "none", close: () => announcements.close() };
+  }
+  const made = await createMaker(config, kind, databaseId, log);
+  const cache = new CoherentCache({
+    cache: made.cache,
+    findVersion: (at) => findVersion(db, at),
+    announce: (at) => announcements.announce(at),
+    settings: { deadlineMs: config.cacheTimeoutMs, auditIntervalMs: config.cacheAuditIntervalMs },
+    metrics,
+    log,
+  });
+  coherent = cache;
+  registerCacheState(registry, cache);
+  const timer = setTimeout(heard.resolve, LISTEN_MS);
+  await heard.promise;
+  clearTimeout(timer);
+  return {
+    cache,
+    description: made.description,
+    async close() {
+      await cache.close();
+      await announcements.close();
+    },
+  };
+}
+
+function kindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {
+  if (config.cache === "redis" || (config.cache === undefined && config.redisUrl !== undefined)) return "redis";
+  if (besideService && config.databaseUrl === undefined) return "beside-service";
+  return config.cache ?? (config.databaseUrl === undefined ? "memory" : "off");
+}
+
+async function createMaker(
+  config: Config,
+  kind: "redis" | "memory",
+  databaseId: string,
+  log: Logger,
+): Promise<{ cache: ConversationCache; description: string }> {
+  const settings = {
+    messageLimit: config.cacheMessageLimit,
+    ttlMs: config.cacheTtl * 1_000,
+    activeTtlMs: config.cacheActiveTtl * 1_000,
+    idleTtlMs: config.cacheIdleTtl * 1_000,
+    fillDeadlineMs: config.cacheFillTimeoutMs,
+  };
+  if (kind === "memory") {
+    return {
+      cache: createMemoryCache(settings, { bytesMax: config.cacheMemoryMb * 1_048_576 }),
+      description: `in memory, ${config.cacheMemoryMb} MB`,
+    };
+  }
+  const { redisUrl = "" } = config;
+  const { topology, servers } = parseRedisUrl(redisUrl);
+  const names = { single: "Redis", cluster: "Redis Cluster", sentinel: "Redis by Sentinel" };
+  const link = await connectRedis(redisUrl, {
+    connectTimeoutMs: REDIS_CONNECT_MS,
+    onError: (error) => log.warn({ error: errorMessage(error) }, "Redis does not answer"),
+  });
+  return {
+    cache: createRedisCache(link, settings, `${config.cacheKeyPrefix}${databaseId}:`),
+    description: `${names[topology]}, ${servers.map(({ host, port }) => `${host}:${port}`).join(", ")}`,
+  };
+}

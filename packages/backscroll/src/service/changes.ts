@@ -1,0 +1,41 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import type { NewMessage } from "../domain/message.ts";
+import type { AppendResult } from "../postgres/append.ts";
+import type { Appender } from "./appender.ts";
+import type { Deps } from "./deps.ts";
+
+/** Appends messages; resolves once PostgreSQL has committed them and the cache has been told. */
+export async function appendMessages(
+  deps: Deps,
+  ref: ConversationRef,
+  messages: readonly NewMessage[],
+  append: Appender = deps.appender,
+): Promise<AppendResult> {
+  const appended = await orUncertain(deps, ref, append(ref, messages));
+  if (typeof appended !== "string") await deps.cache.appended(ref, appended);
+  return appended;
+}
+
+/**
+ * Waits for any other change of a conversation, and tells the cache before anybody else is told. Also when nothing was
+ * changed: an earlier try may have done it, and died before the cache was told.
+ */
+export async function changeConversation<Result>(
+  deps: Deps,
+  ref: ConversationRef,
+  change: Promise<Result>,
+): Promise<Result> {
+  const result = await orUncertain(deps, ref, change);
+  await deps.cache.changed(ref);
+  return result;
+}
+
+/** What failed may have been committed all the same. */
+async function orUncertain<Result>(deps: Deps, ref: ConversationRef, change: Promise<Result>): Promise<Result> {
+  try {
+    return await change;
+  } catch (error) {
+    deps.cache.uncertain(ref);
+    throw error;
+  }
+}
