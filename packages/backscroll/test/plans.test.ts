@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { findVersion } from "../src/postgres/conversations.ts";
 import type { Database, Statement } from "../src/postgres/pool.ts";
 import { createAppender } from "../src/service/appender.ts";
 import * as conversations from "../src/service/conversations.ts";
@@ -74,6 +75,7 @@ test("no hot statement reads a table from end to end, planned with or without it
   await history.getMessagesAround(deps, at, { around: "together-3" });
   await messages.editMessage(deps, at, "together-3", { content: "y", expectedVersion: null });
   await conversations.getConversation(deps, at);
+  await findVersion(deps.db, messages.toRef(at));
   await conversations.updateConversation(deps, at, { title: "New" });
   await conversations.listUserConversations(deps, at.userId);
   const first = await conversations.listConversationsFrom(deps, at.userId, { limit: 5 });
