@@ -146,7 +146,7 @@ function listenOnce(
   { channel, ping, onPayload }: Line,
 ): Promise<{ error: Error; heard: boolean }> {
   return new Promise((resolve) => {
-    // Ours, to be destroyed at once: PostgreSQL may not answer a goodbye.
+    // Ours, to be destroyed at once: a PostgreSQL that is frozen or unreachable does not answer a goodbye.
     const socket = new Socket();
     const client = new pg.Client({
       connectionString,
@@ -159,24 +159,16 @@ function listenOnce(
     let expected: string | undefined;
     let timer = setTimeout(() => lose("no connection in time"), CONNECT_TIMEOUT_MS);
 
-    const finish = (reason: unknown): void => {
+    const lose = (reason: unknown): void => {
       if (over) return;
       over = true;
       if (heard) onListening(false);
       clearTimeout(timer);
-      closing.removeEventListener("abort", sayGoodbye);
+      closing.removeEventListener("abort", close);
+      socket.destroy();
       resolve({ error: new Error(`announcements are not heard: ${errorMessage(reason)}`, { cause: reason }), heard });
     };
-    const lose = (reason: unknown): void => {
-      finish(reason);
-      socket.destroy();
-    };
-    const sayGoodbye = (): void => {
-      finish("closing");
-      if (socket.pending) return void socket.destroy();
-      void client.end().catch(() => undefined);
-      socket.destroySoon();
-    };
+    const close = (): void => lose("closing");
     const beat = (): void => {
       let committed = false;
       const payload = `${PING}${randomUUID()}`;
@@ -188,9 +180,8 @@ function listenOnce(
       ping(payload).then(() => (committed = true), lose);
     };
 
-    closing.addEventListener("abort", sayGoodbye);
-    client.on("error", lose);
-    client.on("end", () => lose("the connection ended"));
+    closing.addEventListener("abort", close);
+    client.on("error", lose); // an end too, since it is never asked for one
     client.on("notification", ({ payload = "" }) => {
       if (over) return;
       if (payload !== expected) return onPayload(payload);
