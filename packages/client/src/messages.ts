@@ -50,11 +50,15 @@ export interface MessageMethods {
   /**
    * The newest messages, newest first; with `before`, a cursor, those older than it.
    *
+   * @param query `consistency: "strong"`: from PostgreSQL, whatever is cached
    * @throws {BackscrollApiError} conversation_not_found, invalid_cursor
    */
   getRecentMessages<Field extends MessageField = MessageField>(
     conversationId: string,
-    query?: MessagesWindow<Field> & { readonly before?: string | undefined },
+    query?: MessagesWindow<Field> & {
+      readonly before?: string | undefined;
+      readonly consistency?: "strong" | undefined;
+    },
     options?: RequestOptions,
   ): Promise<MessagesSlice<Pick<Message, Field>>>;
   /** The messages newer than a cursor, oldest first. Otherwise as `getRecentMessages`. */

@@ -196,8 +196,11 @@ export interface Live {
   readonly status: "ok";
 }
 
-export interface Ready extends Live {
+/** `degraded`: it answers, without its cache. */
+export interface Ready {
+  readonly status: "ok" | "degraded";
   readonly postgres: "ok";
+  readonly cache: "ok" | "unavailable" | "off";
 }
 
 /** Every error's body, `application/problem+json` (RFC 9457). */

@@ -51,6 +51,7 @@ test("every operation and every query parameter of the API is reached by a metho
   const between = { from: new Date(0), to: "2100-01-01T00:00:00.000Z", limit: 2, fields: ["id", "seq"] as const };
   const { next_cursor: cursor } = await client.getRecentMessages(id, between);
   await client.getRecentMessages(id, { before: cursor ?? "" });
+  await client.getRecentMessages(id, { consistency: "strong" });
   await client.getMessagesAfter(id, cursor ?? "", between);
   await client.getMessagesAround(id, first.id, between);
   await client.getFullHistory(id, {

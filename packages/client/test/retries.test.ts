@@ -122,11 +122,11 @@ test("livez and readyz are asked once, unless told otherwise", async ({ proxy, c
   await failureOf(client.livez());
   await failureOf(client.readyz());
   expect(proxy.requests.length).toBe(2);
-  expect(await client.readyz({ retries: 1 })).toEqual({ status: "ok", postgres: "ok" });
+  expect(await client.readyz({ retries: 1 })).toEqual({ status: "ok", postgres: "ok", cache: "ok" });
 });
 
 test("readyz says why the service is not ready", async ({ proxy, services, client }) => {
-  expect(await client.readyz()).toEqual({ status: "ok", postgres: "ok" });
+  expect(await client.readyz()).toEqual({ status: "ok", postgres: "ok", cache: "ok" });
   services.drain();
 
   expect(await failureOf(client.readyz())).toMatchObject({ status: 503, code: "shutting_down", retryAfterSeconds: 1 });
