@@ -6,6 +6,8 @@ import type { MessageJson } from "../src/domain/message.ts";
 import { CONFORMANCE, SETTINGS } from "./cache-conformance.ts";
 import { linkTo, startRedis, startRedisCluster } from "./redis-server.ts";
 
+const text = (n: number): MessageJson => JSON.stringify({ seq: n }) as MessageJson;
+
 describe("in memory", () => {
   test.for(Object.entries(CONFORMANCE))("%s", ([, check]) =>
     check(async (settings) => createMemoryCache({ ...SETTINGS, ...settings }, { bytesMax: 1_000_000 })),
@@ -44,6 +46,93 @@ describe("in Redis", () => {
     await one?.drop();
     expect(await one?.read(at, 1)).toBe("absent");
     expect(await two?.read(at, 1)).toEqual({ messages: [], hasMore: false });
+  });
+
+  test("a conversation that lost one of its keys is dropped by the next append, and filled anew", async () => {
+    const link = await linkTo((await startRedis()).url);
+    const cache = createRedisCache(link, SETTINGS, "");
+    for (const evicted of ["messages", "version"]) {
+      const at = { userId: 1, id: randomUUID() };
+      const key = `conversation:{1:${at.id}}`;
+      await cache.lease(at, "t");
+      await cache.fill(at, "t", { version: 1, messages: [text(1)], whole: true, idleMs: 0 });
+      await link.send(key, ["DEL", `${key}:${evicted}`]);
+      expect(await cache.append(at, { versionBefore: 1, version: 2, messages: [text(2)] })).toBe("dropped");
+      expect(await cache.read(at, 1)).toBe("absent");
+      expect(await cache.version(at)).toBeNull();
+      await cache.lease(at, "t");
+      expect(await cache.fill(at, "t", { version: 2, messages: [text(2), text(1)], whole: true, idleMs: 0 })).toBe(
+        true,
+      );
+      expect(await cache.append(at, { versionBefore: 2, version: 3, messages: [text(3)] })).toBe("extended");
+    }
+  });
+
+  test("a lost list under a version that is newer than the append stays lost", async () => {
+    const link = await linkTo((await startRedis()).url);
+    const cache = createRedisCache(link, SETTINGS, "");
+    const at = { userId: 1, id: "c" };
+    await cache.lease(at, "t");
+    await cache.fill(at, "t", { version: 3, messages: [text(3)], whole: true, idleMs: 0 });
+    await link.send("", ["DEL", "conversation:{1:c}:messages"]);
+    expect(await cache.append(at, { versionBefore: 2, version: 3, messages: [text(3)] })).toBe("ignored");
+    expect(await cache.read(at, 1)).toBe("absent");
+  });
+
+  test("list and version live equally long: after a fill, an append, and hits", async () => {
+    const link = await linkTo((await startRedis()).url);
+    const settings = { ...SETTINGS, ttlMs: 100_000, activeTtlMs: 20_000 };
+    // Another process: one that has filled or hit it just now need not renew it.
+    const [cache, other] = [createRedisCache(link, settings, ""), createRedisCache(link, settings, "")];
+    const at = { userId: 1, id: "c" };
+    const ttls = async (): Promise<number[]> => {
+      const found = ["messages", "version"].map((key) => link.send("", ["PTTL", `conversation:{1:c}:${key}`]));
+      return (await Promise.all(found)).map((ms) => Math.ceil(Number(ms) / 5_000) * 5_000);
+    };
+    await cache.lease(at, "t");
+    await cache.fill(at, "t", { version: 1, messages: [text(1)], whole: true, idleMs: 0 });
+    expect(await ttls()).toEqual([100_000, 100_000]);
+    await other.read(at, 1);
+    expect(await ttls()).toEqual([100_000, 100_000]);
+    await cache.append(at, { versionBefore: 1, version: 2, messages: [text(2)] });
+    expect(await ttls()).toEqual([20_000, 20_000]);
+    // Half the ttl, and an eighth until the next renewal.
+    const third = createRedisCache(link, settings, "");
+    await third.read(at, 1);
+    await expect.poll(ttls).toEqual([65_000, 65_000]);
+  });
+
+  test("a fill whose lease was there when dropping began leaves nothing, wherever in the scan it lands", async () => {
+    const link = await linkTo((await startRedis()).url);
+    const filler = createRedisCache(link, SETTINGS, "p:");
+    const all = Array.from({ length: 3_000 }, (_, id) => ({ userId: 1, id: String(id) }));
+    await Promise.all(all.map((at) => filler.lease(at, "t")));
+    // Fills a few more after each command of the drop, as other servers do meanwhile.
+    let filled = 0;
+    const fillSome = async (): Promise<void> => {
+      const some = all.slice(filled, (filled += 30));
+      await Promise.all(
+        some.map((at) => filler.fill(at, "t", { version: 1, messages: [text(1)], whole: true, idleMs: 0 })),
+      );
+    };
+    const dropper = createRedisCache(
+      {
+        ...link,
+        sendToAll: (run) =>
+          link.sendToAll((send) =>
+            run(async (args) => {
+              const reply = await send(args);
+              if (args[0] === "SCAN") await fillSome();
+              return reply;
+            }),
+          ),
+      },
+      SETTINGS,
+      "p:",
+    );
+    await dropper.drop();
+    expect(filled).toBeGreaterThan(100);
+    expect(await link.send("", ["DBSIZE"])).toBe(0);
   });
 
   test("a server that forgot the scripts is sent them again", async () => {

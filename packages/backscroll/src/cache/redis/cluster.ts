@@ -14,12 +14,9 @@ import { answerWithin, openSession, wait } from "./session.ts";
 import { SLOTS, slotOf } from "./slots.ts";
 import type { Server } from "./url.ts";
 
-/** The cluster does not say who has the slot. */
-const NOBODY: CacheNode = {
-  name: "no master",
-  incarnation: {},
-  ping: () => Promise.reject(new Error("the cluster has no master for this slot")),
-};
+/** What a node may take to tell its slots before the next is asked. */
+const ASK_MS = 1_000;
+const NO_MASTER = "the cluster has no master for this slot";
 
 /**
  * One connection to each master. Who has which slot is asked again every `checkIntervalMs`, after a connection was
@@ -42,8 +39,17 @@ export function openCluster(
   let awaken = new AbortController();
   const wake = (): void => awaken.abort();
 
-  const isSettled = (): boolean =>
-    owners.length === SLOTS && !owners.includes(undefined) && [...masters.values()].every(({ isOpen }) => isOpen);
+  const isCovered = (): boolean => owners.length === SLOTS && !owners.includes(undefined);
+  const isSettled = (): boolean => isCovered() && [...masters.values()].every(({ isOpen }) => isOpen);
+
+  /** Of a slot whose master the cluster does not tell, or is not asked yet. */
+  const nobody: CacheNode = {
+    name: "no master",
+    incarnation: {},
+    async ping() {
+      if (!isCovered()) throw new Error(NO_MASTER);
+    },
+  };
 
   const refresh = async (): Promise<void> => {
     const ranges = await askForSlots();
@@ -80,7 +86,7 @@ export function openCluster(
     const node: CacheNode = {
       name,
       get incarnation() {
-        return masters.get(name)?.incarnation ?? NOBODY.incarnation;
+        return masters.get(name)?.incarnation ?? nobody.incarnation;
       },
       ping: async () => void (await masters.get(name)?.send(["PING"])),
     };
@@ -93,7 +99,7 @@ export function openCluster(
     const faults: string[] = [];
     const { signal } = closing;
     const ask = async (server: Server, send: Connection["send"]): Promise<readonly SlotRange[]> =>
-      parseSlots(await answerWithin(send(["CLUSTER", "SLOTS"]), settings.connectTimeoutMs, signal), server);
+      parseSlots(await answerWithin(send(["CLUSTER", "SLOTS"]), ASK_MS, signal), server);
     for (const { server, isOpen, send } of shuffled([...masters.values()])) {
       if (!isOpen || !server) continue;
       try {
@@ -136,12 +142,12 @@ export function openCluster(
   const link: RedisLink = {
     node(key) {
       const name = owners[slotOf(key)];
-      return name === undefined ? NOBODY : nodeAt(name);
+      return name === undefined ? nobody : nodeAt(name);
     },
 
     async send(key, args) {
       const owner = ownerOf(key);
-      if (!owner) throw new Error("the cluster has no master for this slot");
+      if (!owner) throw new Error(NO_MASTER);
       try {
         return await owner.send(args);
       } catch (error) {
