@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { parseRedisUrl } from "./cache/redis/url.ts";
 import { LIMITS } from "./domain/limits.ts";
 
 /** One thing an operator may set, by environment or flag. */
@@ -31,6 +32,15 @@ function url(protocols: readonly string[]): z.ZodType<string | undefined> {
     .optional();
 }
 
+function isRedisUrl(value: string): boolean {
+  try {
+    parseRedisUrl(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const HOST_PATTERN = /^[A-Za-z0-9.:-]+$/;
 const defaultDataDir = (): string =>
   process.getuid?.() === 0
@@ -50,8 +60,10 @@ export const SETTINGS = {
     schema: z
       .string()
       .refine(
-        (value) => /^rediss?(\+(cluster|sentinel))?:\/\/./.test(value),
-        "must be a URL that begins with redis://, rediss://, redis+cluster:// or redis+sentinel://",
+        isRedisUrl,
+        "must be like redis://user:password@host:6379/0, redis+cluster://host:6379,host:6379 or " +
+          "redis+sentinel://host:26379,host:26379/master-name; rediss for TLS, an IPv6 host in brackets, and the " +
+          "reserved characters of a user or password percent-encoded",
       )
       .optional(),
     secret: true,

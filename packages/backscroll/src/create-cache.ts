@@ -1,11 +1,11 @@
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { CoherentCache, type HistoryCache } from "./cache/coherent-cache.ts";
-import type { ConversationCache } from "./cache/conversation-cache.ts";
+import type { CacheSettings, ConversationCache } from "./cache/conversation-cache.ts";
 import { createMemoryCache } from "./cache/memory.ts";
 import { createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
 import { createNoCache } from "./cache/no-cache.ts";
-import { connectRedis } from "./cache/redis/link.ts";
+import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
 import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
@@ -53,13 +53,27 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
       coherent?.listening(listening);
       if (listening) heard.resolve();
     },
-    onError: (error) => log.warn({ error: errorMessage(error) }, "other servers are not heard: the cache is bypassed"),
+    onError(error) {
+      const fields = { error: errorMessage(error) };
+      if (kind === "beside-service") log.debug(fields, "other servers are not heard; here nothing is cached");
+      else log.warn(fields, "other servers are not heard: the cache is bypassed");
+    },
   });
   if (kind === "beside-service") {
-    const cache = createNoCache(metrics, (at) => announcements.announce(at));
-    return { cache, description: "none", close: () => announcements.close() };
+    const tell: HistoryCache["changed"] = (at) =>
+      announcements.announce(at).catch((error: unknown) => {
+        const fields = { userId: at.userId, conversationId: at.id, error: errorMessage(error) };
+        log.warn(fields, "the servers could not be told of a change: the audit of their caches will find it");
+      });
+    return { cache: createNoCache(metrics, tell), description: "none", close: () => announcements.close() };
   }
-  const made = await createMaker(config, kind, databaseId, log);
+  const made =
+    kind === "memory"
+      ? openMemoryCache(config)
+      : await openRedisCache(config, databaseId, {
+          connectTimeoutMs: REDIS_CONNECT_MS,
+          onError: (error) => log.warn({ error: errorMessage(error) }, "Redis does not answer"),
+        });
   const cache = new CoherentCache({
     cache: made.cache,
     findVersion: (at) => findVersion(db, at),
@@ -85,38 +99,45 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
 
 function kindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {
   if (config.cache === "redis" || (config.cache === undefined && config.redisUrl !== undefined)) return "redis";
-  if (besideService && config.databaseUrl === undefined) return "beside-service";
+  // Whatever cache the servers have, they hear what is announced; a cache in this process would be none of theirs.
+  if (besideService) return "beside-service";
   return config.cache ?? (config.databaseUrl === undefined ? "memory" : "off");
 }
 
-async function createMaker(
+interface OpenedCache {
+  readonly cache: ConversationCache;
+  /** for people; without the password */
+  readonly description: string;
+}
+
+function openMemoryCache(config: Config): OpenedCache {
+  const cache = createMemoryCache(cacheSettings(config), { bytesMax: config.cacheMemoryMb * 1_048_576 });
+  return { cache, description: `in memory, ${config.cacheMemoryMb} MB` };
+}
+
+const REDIS_NAMES = { single: "Redis", cluster: "Redis Cluster", sentinel: "Redis by Sentinel" };
+
+/** Connects to the Redis of `redisUrl`, which must be there; goes on when Redis is not, see `connectRedis`. */
+export async function openRedisCache(
   config: Config,
-  kind: "redis" | "memory",
   databaseId: string,
-  log: Logger,
-): Promise<{ cache: ConversationCache; description: string }> {
-  const settings = {
+  options: Pick<LinkOptions, "connectTimeoutMs" | "onError">,
+): Promise<OpenedCache> {
+  const { redisUrl = "" } = config;
+  const { topology, servers } = parseRedisUrl(redisUrl);
+  const link = await connectRedis(redisUrl, options);
+  return {
+    cache: createRedisCache(link, cacheSettings(config), `${config.cacheKeyPrefix}${databaseId}:`),
+    description: `${REDIS_NAMES[topology]}, ${servers.map(({ host, port }) => `${host}:${port}`).join(", ")}`,
+  };
+}
+
+function cacheSettings(config: Config): CacheSettings {
+  return {
     messageLimit: config.cacheMessageLimit,
     ttlMs: config.cacheTtl * 1_000,
     activeTtlMs: config.cacheActiveTtl * 1_000,
     idleTtlMs: config.cacheIdleTtl * 1_000,
     fillDeadlineMs: config.cacheFillTimeoutMs,
-  };
-  if (kind === "memory") {
-    return {
-      cache: createMemoryCache(settings, { bytesMax: config.cacheMemoryMb * 1_048_576 }),
-      description: `in memory, ${config.cacheMemoryMb} MB`,
-    };
-  }
-  const { redisUrl = "" } = config;
-  const { topology, servers } = parseRedisUrl(redisUrl);
-  const names = { single: "Redis", cluster: "Redis Cluster", sentinel: "Redis by Sentinel" };
-  const link = await connectRedis(redisUrl, {
-    connectTimeoutMs: REDIS_CONNECT_MS,
-    onError: (error) => log.warn({ error: errorMessage(error) }, "Redis does not answer"),
-  });
-  return {
-    cache: createRedisCache(link, settings, `${config.cacheKeyPrefix}${databaseId}:`),
-    description: `${names[topology]}, ${servers.map(({ host, port }) => `${host}:${port}`).join(", ")}`,
   };
 }

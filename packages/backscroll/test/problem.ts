@@ -13,9 +13,7 @@ export function expectProblem(answer: Answer, code?: ErrorCode): void {
     status: answer.status,
     detail: expect.any(String),
     code: expect.any(String),
-    request_id: answer.headers.has("idempotency-replayed")
-      ? expect.any(String)
-      : answer.headers.get("x-request-id"),
+    request_id: answer.headers.has("idempotency-replayed") ? expect.any(String) : answer.headers.get("x-request-id"),
   });
   expect(Object.keys(ERROR_CODES)).toContain(problem["code"]);
   expect(STATUS[problem["code"] as ErrorCode]).toBe(answer.status);

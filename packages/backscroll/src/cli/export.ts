@@ -14,7 +14,9 @@ export async function exportCommand(
   flags: Partial<Record<SettingName, string>>,
   { user, output }: { user?: string; output?: string },
 ): Promise<void> {
-  const backscroll = await create(loadConfig(process.env, flags), { shareDatabase: true });
+  // An export reads PostgreSQL, and changes nothing that a cache would have to be told of.
+  const config = { ...loadConfig(process.env, flags), cache: "off" } as const;
+  const backscroll = await create(config, { shareDatabase: true });
   const progress = createProgress(terminal, "Exporting");
   try {
     const userId = user === undefined ? null : await findUser(backscroll.deps, user);

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { ConfigError, defaultText, flagOf, SETTINGS, type SettingName } from "../config.ts";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -45,12 +46,21 @@ function createProgram(): Command {
       .description("read an export; what is there already is skipped")
       .argument("<file>", "the export; - for standard input")
       .option("--user <email>", "give it all to this person, whoever the export names"),
-    [...DATABASE_SETTINGS, "messageBytesMax"],
+    [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
   ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
+  const cache = program.command("cache").description("look after the cache");
+  withSettings(
+    cache
+      .command("drop")
+      .description("drop what is cached of this database from Redis: needed once a backup has been restored"),
+    [...DATABASE_SETTINGS, ...REDIS_SETTINGS],
+  ).action((flags) => dropCacheCommand(createTerminal(program.opts()), settings(flags)));
   return program;
 }
 
 const DATABASE_SETTINGS: readonly SettingName[] = ["databaseUrl", "dataDir", "logLevel"];
+/** Which cache it is that has to be told. */
+const REDIS_SETTINGS: readonly SettingName[] = ["redisUrl", "cacheKeyPrefix"];
 
 /** Every setting is a flag too. */
 function withSettings(command: Command, names = Object.keys(SETTINGS) as readonly SettingName[]): Command {
@@ -106,7 +116,8 @@ try {
   const exitCode = exitCodeOf(error);
   // Commander has said it already.
   if (!(error instanceof CommanderError)) {
-    const hint = exitCode === EXIT.unreachable ? " (is DATABASE_URL right, and the server running?)" : "";
+    const isDatabase = exitCode === EXIT.unreachable && !(error instanceof CommandError);
+    const hint = isDatabase ? " (is DATABASE_URL right, and the server running?)" : "";
     process.stderr.write(`${pc.red("✗")} ${errorMessage(error)}${hint}\n`);
   }
   process.exitCode = exitCode;

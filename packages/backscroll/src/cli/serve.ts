@@ -31,7 +31,7 @@ export async function serve(
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
   const backscroll = await create(config, { processMetrics: true });
-  const server = createAdaptorServer({ fetch: backscroll.fetch, overrideGlobalObjects: false }) as Server;
+  const server = createAdaptorServer({ fetch: backscroll.fetch }) as Server;
   // Node turns a connection idle only after the response's own listeners have run.
   server.on("request", (_, response) => response.once("close", () => setImmediate(() => server.emit("answered"))));
   try {
