@@ -28,7 +28,7 @@ async function seed(services: Services): Promise<messages.ConversationName> {
     select user_id, id, n, gen_random_uuid(), 'user', repeat('words ', 30), now() - interval '1 day' + n * interval '1 second'
       from conversations, generate_series(1, 20000) as n where title <> 'Seeded'`);
   await run(
-    "update conversations set last_seq = 20000, message_count = 20000, version = 20000 where title <> 'Seeded'",
+    "update conversations set last_seq = 20000, message_count = 20000, version = version + 20000 where title <> 'Seeded'",
   );
   await run(`
     insert into deleted_messages (user_id, conversation_id, seq)
