@@ -18,7 +18,7 @@ export interface HttpBench {
 }
 
 export async function serveHttp(fetch: (request: Request) => Response | Promise<Response>): Promise<HttpBench> {
-  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false }) as Server;
+  const server = createAdaptorServer({ fetch }) as Server;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -14,6 +14,7 @@ import { toFieldErrors } from "./field-errors.ts";
 import { healthRoutes } from "./health.ts";
 import { historyRoutes } from "./history.ts";
 import { idempotent } from "./idempotency.ts";
+import { commonHeaders } from "./json.ts";
 import { meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
@@ -44,8 +45,7 @@ export function createApp(deps: Deps, { authenticate, bodyBytesMax, metrics }: A
     c.set("deps", deps);
     const startedAt = performance.now();
     await next();
-    c.header("x-request-id", c.var.requestId);
-    c.header("cache-control", "no-store");
+    if (!c.var.hasCommonHeaders) for (const [name, value] of Object.entries(commonHeaders(c))) c.header(name, value);
     const ms = Math.round(performance.now() - startedAt);
     deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
   });

@@ -7,6 +7,8 @@ import type { Deps } from "../service/deps.ts";
 export interface Variables {
   requestId: string;
   deps: Deps;
+  /** the answer has what every answer carries */
+  hasCommonHeaders: boolean;
   user: { readonly id: number; readonly name: UserName };
   /** set when the request has an Idempotency-Key: what it creates takes its ids from it */
   idempotencySeed: string | undefined;

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import * as history from "../service/history.ts";
-import type { App } from "./context.ts";
+import type { App, Context } from "./context.ts";
 import { toWirePagination } from "./conversations.ts";
 import { joinMessages, json, jsonAround, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
@@ -61,19 +61,19 @@ export function historyRoutes(app: App): void {
         pageSize: page_size ?? LIMITS.pageSizeDefault,
       });
       const pagination = JSON.stringify(toWirePagination(found.pagination));
-      return jsonText(`{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`, 200, BYPASS);
+      return jsonText(c, `{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`, 200, BYPASS);
     }
     const limit = rest.limit ?? LIMITS.windowDefault;
     if (around !== undefined) {
       const found = await history.getMessagesAround(deps, at, { ...rest, limit, around });
       const back = `"has_previous":${found.hasPrevious},"previous_cursor":${JSON.stringify(found.previousCursor)}`;
-      return sliceJson(found, `,${back}`);
+      return sliceJson(c, found, `,${back}`);
     }
     const found =
       after === undefined
         ? await history.getRecentMessages(deps, at, { ...rest, limit, before })
         : await history.getMessagesAfter(deps, at, { ...rest, limit, after });
-    return sliceJson(found);
+    return sliceJson(c, found);
   });
 }
 
@@ -81,9 +81,13 @@ const BYPASS = { "x-backscroll-cache": "bypass" };
 
 /** @param more further fields, each with its comma before it */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as jsonText
-function sliceJson<Typed>({ messages, hasMore, nextCursor, source }: history.MessagesSlice, more = ""): Typed {
+function sliceJson<Typed>(
+  c: Context,
+  { messages, hasMore, nextCursor, source }: history.MessagesSlice,
+  more = "",
+): Typed {
   const after = `,"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}${more}}`;
-  return jsonText(jsonAround('{"messages":', messages, after), 200, { "x-backscroll-cache": source });
+  return jsonText(c, jsonAround('{"messages":', messages, after), 200, { "x-backscroll-cache": source });
 }
 
 /** @throws {BackscrollError} invalid_request when the parameters ask for two things at once */

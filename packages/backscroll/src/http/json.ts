@@ -2,6 +2,7 @@ import type { z } from "@hono/zod-openapi";
 import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import { STATUS } from "./errors.ts";
 import { Problem } from "./schemas.ts";
+import type { Context } from "./context.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 
 /** The `content` of a request or an answer in JSON, for a route's description. */
@@ -36,7 +37,7 @@ export function jsonAround(
   before: string,
   messages: readonly MessageJson[] | readonly MessageBytes[],
   after: string,
-): string | Uint8Array<ArrayBuffer> {
+): string {
   const [first] = messages;
   if (first === undefined || typeof first === "string")
     return `${before}${joinMessages(messages as readonly MessageJson[])}${after}`;
@@ -46,7 +47,8 @@ export function jsonAround(
     pieces.push(message);
   }
   pieces.push(Buffer.from(`]${after}`));
-  return Buffer.concat(pieces);
+  // As a string it leaves with its head in one piece.
+  return Buffer.concat(pieces).toString();
 }
 
 const COMMA = Buffer.from(",");
@@ -62,9 +64,20 @@ export function joinMessages(messages: readonly MessageJson[]): string {
  */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it takes the type its place asks for
 export function jsonText<Typed>(
-  text: string | Uint8Array<ArrayBuffer>,
+  c: Context,
+  text: string,
   status = 200,
   headers: Readonly<Record<string, string>> = {},
 ): Typed {
-  return new Response(text, { status, headers: { "content-type": "application/json", ...headers } }) as Typed;
+  // All at once: adding one to a response that is made costs a sixth of a cached read.
+  c.set("hasCommonHeaders", true);
+  return new Response(text, {
+    status,
+    headers: { "content-type": "application/json", ...commonHeaders(c), ...headers },
+  }) as Typed;
+}
+
+/** What every answer carries. */
+export function commonHeaders(c: Context): Record<string, string> {
+  return { "x-request-id": c.var.requestId, "cache-control": "no-store" };
 }

@@ -67,14 +67,14 @@ export function messageRoutes(app: App): void {
     );
     const saved = await messages.saveMessages(deps, { userId: user.id, ...c.req.valid("param") }, toSave);
     const text = many ? `{"messages":${joinMessages(saved.messages)}}` : (saved.messages[0] ?? "");
-    return jsonText(text, saved.created ? 201 : 200);
+    return jsonText(c, text, saved.created ? 201 : 200);
   });
 
   app.openapi(edit, async (c) => {
     const { messageId, conversationId } = c.req.valid("param");
     const { content, expected_version: expectedVersion = null } = c.req.valid("json");
     const at = { userId: c.var.user.id, conversationId };
-    return jsonText(await messages.editMessage(c.var.deps, at, messageId, { content, expectedVersion }));
+    return jsonText(c, await messages.editMessage(c.var.deps, at, messageId, { content, expectedVersion }));
   });
 
   app.openapi(remove, async (c) => {

@@ -58,6 +58,7 @@ export function turnRoutes(app: App): void {
   app.openapi(send, async (c) => {
     const turn = await take(c, c.req.valid("json"));
     return jsonText(
+      c,
       `{"user_message":${turn.userMessage},"assistant_message":${turn.assistantMessage},` +
         `"conversation_id":${JSON.stringify(turn.conversationId)}}`,
     );
