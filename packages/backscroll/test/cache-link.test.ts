@@ -84,6 +84,17 @@ describe("a link to one Redis", () => {
     expect(relay.accepted()).toBe(1);
   });
 
+  test("a Redis that is too old is not used, and the reason is told", async () => {
+    const redis = await startRedis();
+    const relay = await startRelay(redis.port, (reply) =>
+      Buffer.from(reply.toString("latin1").replace(/(redis_version:)\d/, "$16"), "latin1"),
+    );
+    const errors: Error[] = [];
+    const link = await linkTo(relay.url, { connectTimeoutMs: 200, onError: (error) => errors.push(error) });
+    expect(await answers(link)).toBe(false);
+    expect(errors.map(String)).toEqual([expect.stringMatching(/Redis 6\.\S+ is too old: 7\.0 or later/)]);
+  });
+
   test("a command on a connection that dies is refused and never sent again", async () => {
     const redis = await startRedis();
     const relay = await startRelay(redis.port);
@@ -221,7 +232,7 @@ interface Relay {
 }
 
 /** A proxy as they stand before managed servers: the client's connection outlives the server's. */
-async function startRelay(redisPort: number): Promise<Relay> {
+async function startRelay(redisPort: number, translate: (reply: Buffer) => Buffer = (reply) => reply): Promise<Relay> {
   const sockets = new Set<Socket>();
   let accepted = 0;
   let swallowed: string | null = null;
@@ -237,7 +248,7 @@ async function startRelay(redisPort: number): Promise<Relay> {
     const toRedis = (): Socket => {
       const socket = connect(redisPort, "127.0.0.1");
       track(socket);
-      socket.on("data", (chunk) => client.write(chunk));
+      socket.on("data", (chunk) => client.write(translate(chunk)));
       socket.on("close", () => (redis = null));
       return (redis = socket);
     };

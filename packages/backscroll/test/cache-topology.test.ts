@@ -32,6 +32,16 @@ test("a failover by Sentinel: the new master is found, and is another incarnatio
   await before.ping();
 });
 
+test("a Sentinel without a password, and one with the master's, are both asked", SLOW, async () => {
+  const master = await startRedis(["--requirepass", "s3cret"]);
+  const auth = "sentinel auth-pass chat s3cret";
+  for (const settings of [[auth], [auth, "requirepass s3cret"]]) {
+    const sentinel = await startSentinel(master.port, settings);
+    const link = await linkTo(sentinel.url.replace("//", "//:s3cret@"), FAST);
+    expect(await set(link, "x")).toBe("OK");
+  }
+});
+
 test("a master that no Sentinel knows is told as such", SLOW, async () => {
   const master = await startRedis();
   const sentinel = await startSentinel(master.port);

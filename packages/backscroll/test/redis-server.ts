@@ -25,7 +25,7 @@ export async function startRedis(args: readonly string[] = [], onPort?: number):
 }
 
 /** Starts a Sentinel that watches this master, which it calls `chat`; it ends with the test. */
-export async function startSentinel(master: number): Promise<RedisProcess> {
+export async function startSentinel(master: number, settings: readonly string[] = []): Promise<RedisProcess> {
   const port = await freePort();
   const directory = newDirectory();
   const file = join(directory, "sentinel.conf");
@@ -36,6 +36,7 @@ export async function startSentinel(master: number): Promise<RedisProcess> {
     `sentinel monitor chat 127.0.0.1 ${master} 1`,
     "sentinel down-after-milliseconds chat 1000",
     "sentinel failover-timeout chat 3000",
+    ...settings,
   ];
   writeFileSync(file, `${lines.join("\n")}\n`);
   const child = await spawnRedis([file, "--sentinel"], /\+monitor/);

@@ -89,6 +89,7 @@ export interface ConversationCache {
   close(): Promise<void>;
 }
 
+/** Times are 1 ms or more. */
 export interface CacheSettings {
   /** messages a hit can answer, 1 to 200: the guide's CACHE_MESSAGE_LIMIT */
   readonly messageLimit: number;

@@ -1,17 +1,9 @@
-import type { CacheNode } from "../conversation-cache.ts";
 import { errorMessage } from "../../domain/errors.ts";
-import {
-  type Connection,
-  type ConnectionSettings,
-  keepConnected,
-  nameOf,
-  RETRY_MS_MAX,
-  RETRY_MS_MIN,
-  tellOnce,
-} from "./connection.ts";
+import type { CacheNode } from "../conversation-cache.ts";
+import { Connection, type ConnectionSettings, nameOf, RETRY_MS_MAX, RETRY_MS_MIN, tellOnce } from "./connection.ts";
 import type { RedisLink } from "./redis-link.ts";
-import { answerWithin, openSession, wait } from "./session.ts";
-import { SLOTS, slotOf } from "./slots.ts";
+import { answerWithin, openSession, type Session, wait } from "./session.ts";
+import { parseSlots, type SlotRange, slotOf, SLOTS } from "./slots.ts";
 import type { Server } from "./url.ts";
 
 /** What a node may take to tell its slots before the next is asked. */
@@ -22,174 +14,169 @@ const NO_MASTER = "the cluster has no master for this slot";
  * One connection to each master. Who has which slot is asked again every `checkIntervalMs`, after a connection was
  * lost, and after a redirection to a node that is not known as a master.
  *
- * Written out instead of node-redis' cluster: that one queues while a master is away, and sends again by itself.
+ * Written out instead of node-redis' cluster: that one lets commands wait while a master is away or new ones are
+ * looked for, for ever if one of them does not answer.
  */
-export function openCluster(
-  seeds: readonly Server[],
-  settings: ConnectionSettings,
-): { link: RedisLink; opened: Promise<void> } {
-  const { checkIntervalMs } = settings;
-  const masters = new Map<string, Connection>();
-  // One object an address for ever: it says of an address that left that it holds nothing.
-  const nodes = new Map<string, CacheNode>();
-  let owners: (string | undefined)[] = [];
-  const closing = new AbortController();
-  const tell = tellOnce(settings.onError);
-  const opened = Promise.withResolvers<void>();
-  let awaken = new AbortController();
-  const wake = (): void => awaken.abort();
+export class ClusterLink implements RedisLink {
+  /** resolves once every slot's master has been connected to */
+  readonly opened: Promise<void>;
+  readonly #seeds: readonly Server[];
+  readonly #settings: ConnectionSettings;
+  readonly #resolveOpened: () => void;
+  readonly #masters = new Map<string, Connection>();
+  /** who has which slot, by name */
+  #owners: (string | undefined)[] = [];
+  /** One object an address for ever: it says of an address that left that it holds nothing. */
+  readonly #nodes = new Map<string, CacheNode>();
+  readonly #closing = new AbortController();
+  #waking = new AbortController();
 
-  const isCovered = (): boolean => owners.length === SLOTS && !owners.includes(undefined);
-  const isSettled = (): boolean => isCovered() && [...masters.values()].every(({ isOpen }) => isOpen);
-
-  /** Of a slot whose master the cluster does not tell, or is not asked yet. */
-  const nobody: CacheNode = {
+  /** Of a slot whose master is not known. */
+  readonly #nobody: CacheNode = {
     name: "no master",
     incarnation: {},
-    async ping() {
-      if (!isCovered()) throw new Error(NO_MASTER);
+    ping: async () => {
+      if (!this.#isCovered) throw new Error(NO_MASTER);
     },
   };
 
-  const refresh = async (): Promise<void> => {
-    const ranges = await askForSlots();
-    if (closing.signal.aborted) return;
-    const next = Array.from<string | undefined>({ length: SLOTS });
-    const servers = new Map<string, Server>();
-    for (const { from, to, master } of ranges) {
-      servers.set(nameOf(master), master);
-      next.fill(nameOf(master), from, to + 1);
-    }
-    for (const [name, connection] of masters) {
-      // A replica of tomorrow: should it be a master again, then as another incarnation.
-      if (!servers.has(name)) connection.close();
-      if (!servers.has(name)) masters.delete(name);
-    }
-    for (const [name, server] of servers) {
-      if (!masters.has(name)) masters.set(name, connectTo(server));
-    }
-    owners = next;
-    void resolveOpened();
-  };
+  constructor(seeds: readonly Server[], settings: ConnectionSettings) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.opened = promise;
+    this.#resolveOpened = resolve;
+    this.#seeds = seeds;
+    this.#settings = settings;
+    void this.#run();
+  }
 
-  const resolveOpened = async (): Promise<void> => {
-    await Promise.all(Array.from(masters.values(), (connection) => connection.opened));
-    if (isSettled()) opened.resolve();
-  };
-
-  const connectTo = (server: Server): Connection =>
-    keepConnected({ ...settings, locate: async () => server, mastersOnly: true, onLost: wake });
-
-  const nodeAt = (name: string): CacheNode => {
-    const known = nodes.get(name);
+  node(key: string): CacheNode {
+    const name = this.#owners[slotOf(key)];
+    if (name === undefined) return this.#nobody;
+    const known = this.#nodes.get(name);
     if (known) return known;
+    const incarnation = (): object => this.#masters.get(name)?.incarnation ?? this.#nobody.incarnation;
     const node: CacheNode = {
       name,
       get incarnation() {
-        return masters.get(name)?.incarnation ?? nobody.incarnation;
+        return incarnation();
       },
-      ping: async () => void (await masters.get(name)?.send(["PING"])),
+      // A node that is no master any more holds nothing: whoever waits for it waits no longer.
+      ping: async () => void (await this.#masters.get(name)?.send(["PING"])),
     };
-    nodes.set(name, node);
+    this.#nodes.set(name, node);
     return node;
-  };
+  }
+
+  async send(key: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+    const owner = this.#masters.get(this.#owners[slotOf(key)] ?? "");
+    if (!owner) throw new Error(NO_MASTER);
+    try {
+      return await owner.send(args);
+    } catch (error) {
+      const [, slot, name = ""] = /^MOVED (\d+) (\S+)$/.exec(errorMessage(error)) ?? [];
+      if (slot === undefined) throw error;
+      const target = this.#masters.get(name);
+      if (!target?.isOpen) {
+        this.#waking.abort();
+        throw error;
+      }
+      // The old owner has refused it, so it is not sent twice. The slot is the other's before its answer comes.
+      this.#owners[Number(slot)] = name;
+      return await target.send(args);
+    }
+  }
+
+  async sendToAll<Reply>(
+    run: (send: (args: readonly string[]) => Promise<unknown>) => Promise<Reply>,
+  ): Promise<readonly Reply[]> {
+    if (!this.#isSettled) throw new Error("the cluster has slots without a master, or masters without a connection");
+    return Promise.all(Array.from(this.#masters.values(), (master) => run((args) => master.send(args))));
+  }
+
+  close(): void {
+    this.#closing.abort();
+    for (const master of this.#masters.values()) master.close();
+  }
+
+  get #isCovered(): boolean {
+    return this.#owners.length === SLOTS && !this.#owners.includes(undefined);
+  }
+
+  get #isSettled(): boolean {
+    return this.#isCovered && [...this.#masters.values()].every(({ isOpen }) => isOpen);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const tell = tellOnce(this.#settings.onError);
+    for (let delayMs = RETRY_MS_MIN; !signal.aborted; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      this.#waking = new AbortController();
+      try {
+        this.#take(await this.#askForSlots(signal));
+        tell(null);
+      } catch (error) {
+        if (!signal.aborted) tell(error);
+      }
+      await wait(delayMs, signal).catch(() => undefined);
+      if (!this.#isSettled) continue;
+      const awake = AbortSignal.any([signal, this.#waking.signal]);
+      await wait(this.#settings.checkIntervalMs, awake).catch(() => undefined);
+      delayMs = RETRY_MS_MIN;
+    }
+  }
+
+  #take(ranges: readonly SlotRange[]): void {
+    if (this.#closing.signal.aborted) return;
+    const owners = Array.from<string | undefined>({ length: SLOTS });
+    const servers = new Map<string, Server>();
+    for (const { from, to, master } of ranges) {
+      servers.set(nameOf(master), master);
+      owners.fill(nameOf(master), from, to + 1);
+    }
+    for (const [name, master] of this.#masters) {
+      if (servers.has(name)) continue;
+      // It may be a master again: then as another incarnation.
+      master.close();
+      this.#masters.delete(name);
+    }
+    for (const [name, server] of servers) {
+      if (!this.#masters.has(name)) this.#masters.set(name, this.#connectTo(server));
+    }
+    this.#owners = owners;
+  }
+
+  #connectTo(server: Server): Connection {
+    const onLost = (): void => this.#waking.abort();
+    const master = new Connection({ ...this.#settings, locate: async () => server, mastersOnly: true, onLost });
+    void master.opened.then(() => this.#isSettled && this.#resolveOpened());
+    return master;
+  }
 
   /** Asks a master that is connected, any of them; when none answers, the nodes of the URL. */
-  const askForSlots = async (): Promise<readonly SlotRange[]> => {
+  async #askForSlots(signal: AbortSignal): Promise<readonly SlotRange[]> {
     const faults: string[] = [];
-    const { signal } = closing;
-    const ask = async (server: Server, send: Connection["send"]): Promise<readonly SlotRange[]> =>
-      parseSlots(await answerWithin(send(["CLUSTER", "SLOTS"]), ASK_MS, signal), server);
-    for (const { server, isOpen, send } of shuffled([...masters.values()])) {
-      if (!isOpen || !server) continue;
+    for (const master of shuffled([...this.#masters.values()])) {
+      if (!master.isOpen || !master.server) continue;
       try {
-        return await ask(server, send);
+        return await ask(master.server, master, signal);
       } catch (error) {
-        faults.push(`${nameOf(server)}: ${errorMessage(error)}`);
+        faults.push(`${nameOf(master.server)}: ${errorMessage(error)}`);
       }
     }
-    for (const seed of shuffled(seeds)) {
+    for (const seed of shuffled(this.#seeds)) {
       try {
-        const session = await openSession(seed, settings, signal);
-        return await ask(seed, session.send).finally(session.close);
+        const session = await openSession(seed, this.#settings, signal);
+        return await ask(seed, session, signal).finally(() => session.close());
       } catch (error) {
         faults.push(`${nameOf(seed)}: ${errorMessage(error)}`);
       }
     }
     throw new Error(`no node of the cluster answers: ${faults.join("; ")}`);
-  };
-
-  const run = async (): Promise<void> => {
-    for (let delayMs = RETRY_MS_MIN; !closing.signal.aborted;) {
-      awaken = new AbortController();
-      try {
-        await refresh();
-        tell(null);
-      } catch (error) {
-        if (!closing.signal.aborted) tell(error);
-      }
-      await wait(delayMs, closing.signal).catch(() => undefined);
-      delayMs = Math.min(delayMs * 2, RETRY_MS_MAX);
-      if (!isSettled()) continue;
-      delayMs = RETRY_MS_MIN;
-      await wait(checkIntervalMs, AbortSignal.any([closing.signal, awaken.signal])).catch(() => undefined);
-    }
-  };
-  void run();
-
-  const ownerOf = (key: string): Connection | undefined => masters.get(owners[slotOf(key)] ?? "");
-
-  const link: RedisLink = {
-    node(key) {
-      const name = owners[slotOf(key)];
-      return name === undefined ? nobody : nodeAt(name);
-    },
-
-    async send(key, args) {
-      const owner = ownerOf(key);
-      if (!owner) throw new Error(NO_MASTER);
-      try {
-        return await owner.send(args);
-      } catch (error) {
-        const moved = /^MOVED (\d+) (\S+)$/.exec(errorMessage(error));
-        if (!moved) throw error;
-        const [, slot, name = ""] = moved;
-        const target = masters.get(name);
-        if (!target?.isOpen) {
-          wake();
-          throw error;
-        }
-        // Refused by the old owner, so not sent twice; the node that answers is the slot's from here on.
-        owners[Number(slot)] = name;
-        return await target.send(args);
-      }
-    },
-
-    async sendToAll(run) {
-      if (!isSettled()) throw new Error("the cluster has slots without a master, or masters without a connection");
-      return Promise.all(Array.from(masters.values(), ({ send }) => run(send)));
-    },
-
-    close() {
-      closing.abort();
-      for (const connection of masters.values()) connection.close();
-    },
-  };
-  return { link, opened: opened.promise };
+  }
 }
 
-interface SlotRange {
-  readonly from: number;
-  readonly to: number;
-  readonly master: Server;
-}
-
-/** @param asked the node that answers; it may not know its own address */
-function parseSlots(reply: unknown, asked: Server): readonly SlotRange[] {
-  return (reply as [number, number, [Buffer | null, number]][]).map(([from, to, [host, port]]) => {
-    const name = String(host ?? "");
-    return { from, to, master: { host: name === "" || name === "?" ? asked.host : name, port } };
-  });
+async function ask(server: Server, to: Pick<Session, "send">, signal: AbortSignal): Promise<readonly SlotRange[]> {
+  return parseSlots(await answerWithin(to.send(["CLUSTER", "SLOTS"]), ASK_MS, signal), server);
 }
 
 function shuffled<Item>(items: readonly Item[]): Item[] {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CacheNode } from "../conversation-cache.ts";
-import { openCluster } from "./cluster.ts";
-import { type Connection, type ConnectionSettings, keepConnected, nameOf } from "./connection.ts";
+import { ClusterLink } from "./cluster.ts";
+import { Connection, type ConnectionSettings, nameOf } from "./connection.ts";
 import { askSentinels } from "./sentinel.ts";
 import type { RedisLink } from "./redis-link.ts";
 import { parseRedisUrl, type RedisTarget, type Server } from "./url.ts";
@@ -30,20 +30,23 @@ const CHECK_INTERVAL_MS = 3_000;
 export async function connectRedis(url: string, options: LinkOptions): Promise<RedisLink> {
   const target = parseRedisUrl(url);
   const settings: ConnectionSettings = { checkIntervalMs: CHECK_INTERVAL_MS, ...target, ...options };
-  const { link, opened } = open(target, settings);
+  const { link, opened } = linkTo(target, settings);
   const timer = new AbortController();
   await Promise.race([opened, pause(options.connectTimeoutMs, undefined, timer)]);
   timer.abort();
   return link;
 }
 
-function open(target: RedisTarget, settings: ConnectionSettings): { link: RedisLink; opened: Promise<void> } {
+function linkTo(target: RedisTarget, settings: ConnectionSettings): { link: RedisLink; opened: Promise<void> } {
   const { topology, servers, masterName } = target;
-  if (topology === "cluster") return openCluster(servers, settings);
+  if (topology === "cluster") {
+    const link = new ClusterLink(servers, settings);
+    return { link, opened: link.opened };
+  }
   const [server] = servers;
   const isSentinel = topology === "sentinel";
   const locate = isSentinel ? askSentinels(servers, masterName, settings) : async (): Promise<Server> => server;
-  const connection = keepConnected({ ...settings, locate, mastersOnly: isSentinel });
+  const connection = new Connection({ ...settings, locate, mastersOnly: isSentinel });
   return { link: linkOver(connection, isSentinel ? masterName : nameOf(server)), opened: connection.opened };
 }
 

@@ -3,7 +3,7 @@ import { answerWithin, openSession, type SessionOptions } from "./session.ts";
 import type { Server } from "./url.ts";
 
 /**
- * @returns asks the Sentinels one after the other where the master is. The answer of a Sentinel that is cut off from
+ * @returns asks the Sentinels one after the other where the master is, the one that answered last first. The answer of a Sentinel that is cut off from
  * the others may be old; the server it names then says itself that it is a replica
  * ({@link https://redis.io/docs/latest/develop/reference/sentinel-clients/})
  */
@@ -12,11 +12,14 @@ export function askSentinels(
   masterName: string,
   settings: SessionOptions,
 ): (signal: AbortSignal) => Promise<Server> {
+  let order = sentinels;
   return async (signal) => {
     const faults: string[] = [];
-    for (const sentinel of sentinels) {
+    for (const sentinel of order) {
       try {
-        return await ask(sentinel, masterName, settings, signal);
+        const master = await ask(sentinel, masterName, settings, signal);
+        order = [sentinel, ...sentinels.filter((other) => other !== sentinel)];
+        return master;
       } catch (error) {
         faults.push(errorMessage(error));
       }

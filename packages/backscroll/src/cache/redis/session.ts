@@ -4,18 +4,20 @@ import type { Server } from "./url.ts";
 
 /** One connection, from open to lost; never reconnected. */
 export interface Session {
-  readonly send: (args: readonly (string | Buffer)[]) => Promise<unknown>;
+  send(args: readonly (string | Buffer)[]): Promise<unknown>;
   /** rejects, once: the connection is gone, and every command without a reply has been rejected */
   readonly lost: Promise<never>;
   /** Asks what the server is. A server that may not be asked is `unknown`. */
-  readonly identify: () => Promise<Identity>;
-  readonly close: () => void;
+  identify(): Promise<Identity>;
+  close(): void;
 }
 
 export interface Identity {
   /** changes when the server restarts, and when it takes its data from another or becomes a master */
   readonly id: string;
   readonly isReplica: boolean;
+  /** of Redis; Valkey tells the one that it can stand for */
+  readonly version: string;
 }
 
 export interface SessionOptions {
@@ -91,10 +93,14 @@ async function identify(send: Session["send"]): Promise<Identity> {
   try {
     const info = String(await send(["INFO", "server", "replication"]));
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
-    return { id: `${field("run_id")} ${field("master_replid")}`, isReplica: field("role") === "slave" };
+    return {
+      id: `${field("run_id")} ${field("master_replid")}`,
+      isReplica: field("role") === "slave",
+      version: field("redis_version"),
+    };
   } catch (error) {
     // Not allowed to this user, or unknown to a proxy: only a new connection will tell of a restart.
-    if (error instanceof ErrorReply) return { id: "unknown", isReplica: false };
+    if (error instanceof ErrorReply) return { id: "unknown", isReplica: false, version: "" };
     throw error;
   }
 }

@@ -1,3 +1,5 @@
+import type { Server } from "./url.ts";
+
 /** A Redis Cluster's slots. */
 export const SLOTS = 16_384;
 
@@ -19,4 +21,21 @@ export function slotOf(key: string): number {
   let crc = 0;
   for (const byte of Buffer.from(hashed)) crc = ((crc << 8) ^ (TABLE[(crc >> 8) ^ byte] ?? 0)) & 0xffff;
   return crc % SLOTS;
+}
+
+export interface SlotRange {
+  readonly from: number;
+  readonly to: number;
+  readonly master: Server;
+}
+
+/**
+ * @param reply of CLUSTER SLOTS
+ * @param asked the node that answered; it may not know its own address
+ */
+export function parseSlots(reply: unknown, asked: Server): readonly SlotRange[] {
+  return (reply as [number, number, [Buffer | null, number]][]).map(([from, to, [host, port]]) => {
+    const name = String(host ?? "");
+    return { from, to, master: { host: name === "" || name === "?" ? asked.host : name, port } };
+  });
 }
