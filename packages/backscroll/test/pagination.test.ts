@@ -149,7 +149,7 @@ async function fillWithHoles(services: Services, userId: number, id: string, n: 
     [userId, id, n],
   );
   await pool.query(
-    "update conversations set last_seq = $3::int, message_count = $3::int - $3::int / 3, version = $3::int where user_id = $1 and id = $2",
+    "update conversations set last_seq = $3::int, message_count = $3::int - $3::int / 3, version = version + $3::int where user_id = $1 and id = $2",
     [userId, id, n],
   );
 }

@@ -40,9 +40,10 @@ const BACKOFF_MS = { first: 50, max: 1_000 };
 /**
  * Connects in the background, and again for ever: it never throws and never waits.
  *
- * A heartbeat travels the way an announcement does, from the pool to the listening connection. As long as it
- * arrives, so did all that was announced before it: notifications come in the order of their commits. It also finds
- * a connection that is dead without a word, and a pooler that does not pass notifications on.
+ * The first heartbeat travels the way an announcement does, from the pool to the listening connection: it finds a
+ * pooler that does not pass notifications on. The next ones go from that connection to itself, and find it dead
+ * without a word. As long as they arrive, so did all that was announced before: notifications come in the order of
+ * their commits.
  */
 export function openAnnouncements(db: Database, options: AnnouncementOptions): Announcements {
   const channel = `backscroll_${options.databaseId.replaceAll("-", "")}`;
@@ -177,7 +178,12 @@ function listenOnce(
         () => lose(!committed ? "no heartbeat in time" : heard ? WENT_SILENT : NEVER_HEARD),
         heartbeatMs,
       );
-      ping(payload).then(() => (committed = true), lose);
+      // The first comes the way announcements do, from the pool. Later ones ask only whether this connection lives: a
+      // pool without a free connection must not make everything bypass the cache, and PostgreSQL even busier.
+      const sent = heard
+        ? client.query("select pg_notify($1, $2)", [channel, payload]).then(() => undefined)
+        : ping(payload);
+      sent.then(() => (committed = true), lose);
     };
 
     closing.addEventListener("abort", close);
