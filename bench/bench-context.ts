@@ -29,9 +29,12 @@ export const CONTENT =
   "Could you tell me what the weather will be like in Bergen next week? We leave on Monday, there are four of us, " +
   "and one of us does not like rain at all. What should we pack, and is there a train?";
 
-/** With every setting's default, whatever the environment says. */
-export function openBackscroll(url: string): Promise<BackscrollInternals> {
-  return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent" }));
+/** With every setting's default but those given, whatever the environment says. */
+export function openBackscroll(
+  url: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<BackscrollInternals> {
+  return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent", ...environment }));
 }
 
 /** Progress, for whoever waits. */

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { resolveUser } from "../packages/backscroll/src/service/users.ts";
 import { measureAppends, measureBatchesInFlight } from "./appends.ts";
 import { type Bench, type Effort, openBackscroll, say, USER } from "./bench-context.ts";
+import { measureCache } from "./cache.ts";
 import { type BenchDatabase, openBenchDatabase } from "./database.ts";
 import { measureExports, measureUsage } from "./exports.ts";
 import { measureAppendGrowth, measureDeletions, measureHistory } from "./growth.ts";
@@ -24,13 +25,13 @@ interface Run {
 const FULL: Run = {
   size: { small: 100, middle: 10_000, large: 1_000_000, conversations: 5_000 },
   effort: { rounds: 10, roundMs: 300, blocks: 20, concurrencies: [1, 16, 64] },
-  limitMs: 480_000,
+  limitMs: 600_000,
 };
 /** Says whether everything runs, not how fast it is. */
 const QUICK: Run = {
   size: { small: 100, middle: 2_000, large: 50_000, conversations: 1_000 },
   effort: { rounds: 3, roundMs: 120, blocks: 3, concurrencies: [1, 16, 64] },
-  limitMs: 90_000,
+  limitMs: 120_000,
 };
 
 const { values: flags } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
@@ -73,6 +74,7 @@ async function measure(
     const history = await measureHistory(bench, size);
     const lists = await measureLists(bench, size);
     const reads = await measureReads(bench);
+    const cache = await measureCache(bench);
     const appends = await measureAppends(bench);
     const inFlight = await measureBatchesInFlight(bench);
     const appendGrowth = await measureAppendGrowth(bench, size);
@@ -81,7 +83,7 @@ async function measure(
     const usage = await measureUsage(bench);
     const indexes = await measureIndexes(bench, size);
     return {
-      sections: [appends, inFlight, reads, appendGrowth, history, deletions, lists, exports, usage, indexes],
+      sections: [appends, inFlight, reads, cache, appendGrowth, history, deletions, lists, exports, usage, indexes],
       restarted,
     };
   } finally {

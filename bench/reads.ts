@@ -45,7 +45,7 @@ export async function measureReads({ database, backscroll, seeded, effort }: Ben
     }
     return {
       title: `Recent ${LIMIT}`,
-      text: `${Buffer.byteLength(body).toLocaleString("en-US")} bytes an answer, from PostgreSQL each time: there is no cache yet.\n\n${table(
+      text: `${Buffer.byteLength(body).toLocaleString("en-US")} bytes an answer, from PostgreSQL each time: this service has no cache.\n\n${table(
         ["concurrency", "", "of bare `pg`", "of the static answer", "median"],
         rows,
       )}`,

@@ -176,7 +176,8 @@ export class CoherentCache implements HistoryCache {
   }
 
   uncertain(at: ConversationRef): void {
-    void this.#couldNotTell(at);
+    // Nobody has been promised anything: the other servers need not hear of it.
+    this.#dirty.mark(keyOf(at), at);
   }
 
   /** Another server could not tell the cache of a change. */
