@@ -32,6 +32,20 @@ test("a failover by Sentinel: the new master is found, and is another incarnatio
   await before.ping();
 });
 
+test("a master that Sentinel has replaced is left, even while it answers as one", SLOW, async () => {
+  const [old, next] = [await startRedis(), await startRedis()];
+  const sentinel = await startSentinel(old.port);
+  const link = await linkTo(sentinel.url, FAST);
+  const { name, incarnation } = link.node("");
+  expect(name).toBe(`127.0.0.1:${old.port}`);
+  const asked = await linkTo(`redis://127.0.0.1:${sentinel.port}`);
+  await asked.send("", ["SENTINEL", "REMOVE", "chat"]);
+  await asked.send("", ["SENTINEL", "MONITOR", "chat", "127.0.0.1", String(next.port), "1"]);
+  await expect.poll(() => link.node("").name).toBe(`127.0.0.1:${next.port}`);
+  expect(link.node("").incarnation).not.toBe(incarnation);
+  expect(await set(link, "x")).toBe("OK");
+});
+
 test("a Sentinel without a password, and one with the master's, are both asked", SLOW, async () => {
   const master = await startRedis(["--requirepass", "s3cret"]);
   const auth = "sentinel auth-pass chat s3cret";
@@ -100,11 +114,15 @@ test("keys of a cluster that change hands are of another incarnation, and the ot
 
 test("a cluster's node that dies refuses its keys only, until its replica is master", LONG, async () => {
   const cluster = await startRedisNodes(1);
-  const link = await linkTo(cluster.url, FAST);
+  // So that only the lost connection makes it ask who has the slots.
+  const link = await linkTo(cluster.url, { checkIntervalMs: 60_000 });
   const [dying, living] = cluster.nodes;
   const keyOn = (port: number | undefined): string =>
     Array.from({ length: 300 }, (_, n) => `{${n}}`).find((key) => link.node(key).name === `127.0.0.1:${port}`) ?? "";
   const [lost, kept] = [keyOn(dying?.port), keyOn(living?.port)];
+  // Just connected, it asks a few times more by itself.
+  const openedAt = performance.now();
+  await expect.poll(() => performance.now() - openedAt).toBeGreaterThan(500);
   dying?.child.kill("SIGKILL");
   if (dying) await once(dying.child, "exit");
   await expect.poll(() => set(link, lost)).toContain("not connected");
@@ -132,6 +150,22 @@ test("a slot that moves is followed, and is then of another incarnation", LONG, 
   expect(await set(link, key)).toBe("OK");
   expect(link.node(key).name).toBe(`127.0.0.1:${to?.port}`);
   expect(link.node(key).incarnation).not.toBe(incarnation);
+});
+
+test("a cluster that wants a user, and whose node does not know its own address", SLOW, async () => {
+  const user = ["--user", "ada", "on", ">p@ss/word", "~*", "+@all", "--user", "default", "off"];
+  const { port } = await startRedis(["--cluster-enabled", "yes", ...user]);
+  const url = `//ada:${encodeURIComponent("p@ss/word")}@127.0.0.1:${port}`;
+  const admin = await linkTo(`redis:${url}`);
+  const link = await linkTo(`redis+cluster:${url}`, { connectTimeoutMs: 100 });
+  expect(link.node("x").name).toBe("no master");
+  await expect(link.node("x").ping()).rejects.toThrow("no master for this slot");
+  expect(await set(link, "x")).toContain("no master for this slot");
+  const unknown = link.node("x");
+  await admin.send("", ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+  await expect.poll(() => set(link, "x"), SLOW).toBe("OK");
+  expect(link.node("x").name).toBe(`127.0.0.1:${port}`);
+  await unknown.ping();
 });
 
 test("the slot of a key is the one that Redis computes", async () => {
