@@ -3,14 +3,14 @@ import type { Registry } from "prom-client";
 import { CoherentCache, type HistoryCache } from "./cache/coherent-cache.ts";
 import type { CacheSettings, ConversationCache } from "./cache/conversation-cache.ts";
 import { createMemoryCache } from "./cache/memory.ts";
-import { createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
+import { type CacheMetrics, createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
 import { createNoCache } from "./cache/no-cache.ts";
 import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
 import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./domain/errors.ts";
-import { openAnnouncements } from "./postgres/announcements.ts";
+import { type AnnouncementOptions, openAnnouncements } from "./postgres/announcements.ts";
 import { findVersion } from "./postgres/conversations.ts";
 import { findDatabaseId } from "./postgres/installation.ts";
 import type { Database } from "./postgres/pool.ts";
@@ -43,30 +43,8 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
   if (kind === "off") return { cache: createNoCache(metrics), description: "none", close: () => Promise.resolve() };
 
   const databaseId = await findDatabaseId(db);
-  let coherent: CoherentCache | undefined;
-  const heard = Promise.withResolvers<void>();
-  const announcements = openAnnouncements(db, {
-    connectionString,
-    databaseId,
-    onAnnounced: (at) => coherent?.announced(at),
-    onListening(listening) {
-      coherent?.listening(listening);
-      if (listening) heard.resolve();
-    },
-    onError(error) {
-      const fields = { error: errorMessage(error) };
-      if (kind === "beside-service") log.debug(fields, "other servers are not heard; here nothing is cached");
-      else log.warn(fields, "other servers are not heard: the cache is bypassed");
-    },
-  });
-  if (kind === "beside-service") {
-    const tell: HistoryCache["changed"] = (at) =>
-      announcements.announce(at).catch((error: unknown) => {
-        const fields = { userId: at.userId, conversationId: at.id, error: errorMessage(error) };
-        log.warn(fields, "the servers could not be told of a change: the audit of their caches will find it");
-      });
-    return { cache: createNoCache(metrics, tell), description: "none", close: () => announcements.close() };
-  }
+  const channel = { connectionString, databaseId };
+  if (kind === "beside-service") return createTeller(metrics, surroundings, channel);
   const made =
     kind === "memory"
       ? openMemoryCache(config)
@@ -82,8 +60,18 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
     metrics,
     log,
   });
-  coherent = cache;
   registerCacheState(registry, cache);
+  const heard = Promise.withResolvers<void>();
+  // Only now: what it says has to be heard by the cache.
+  const announcements = openAnnouncements(db, {
+    ...channel,
+    onAnnounced: (at) => cache.announced(at),
+    onListening(listening) {
+      cache.listening(listening);
+      if (listening) heard.resolve();
+    },
+    onError: (error) => log.warn({ error: errorMessage(error) }, "other servers are not heard: the cache is bypassed"),
+  });
   const timer = setTimeout(heard.resolve, LISTEN_MS);
   await heard.promise;
   clearTimeout(timer);
@@ -95,6 +83,27 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
       await announcements.close();
     },
   };
+}
+
+/** No cache, but the servers that have one are told of every change. */
+function createTeller(
+  metrics: CacheMetrics,
+  { db, log }: CacheSurroundings,
+  channel: Pick<AnnouncementOptions, "connectionString" | "databaseId">,
+): CreatedCache {
+  const announcements = openAnnouncements(db, {
+    ...channel,
+    onAnnounced: () => undefined,
+    onListening: () => undefined,
+    onError: (error) =>
+      log.debug({ error: errorMessage(error) }, "other servers are not heard; nothing is cached here"),
+  });
+  const tell: HistoryCache["changed"] = (at) =>
+    announcements.announce(at).catch((error: unknown) => {
+      const fields = { userId: at.userId, conversationId: at.id, error: errorMessage(error) };
+      log.warn(fields, "the servers could not be told of a change: the audit of their caches will find it");
+    });
+  return { cache: createNoCache(metrics, tell), description: "none", close: () => announcements.close() };
 }
 
 function kindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {

@@ -41,7 +41,8 @@ async function tellCache(c: Context, { contentType, body }: StoredResponse): Pro
   const answer: unknown = contentType.includes("json") ? JSON.parse(body.toString()) : null;
   const answered: unknown =
     typeof answer === "object" && answer !== null ? Reflect.get(answer, "conversation_id") : undefined;
-  const conversationId = /^\/api\/conversations\/([^/]+)/.exec(c.req.path)?.[1] ?? answered;
+  // The answer first: the path of a turn names no conversation.
+  const conversationId = answered ?? /^\/api\/conversations\/([^/]+)/.exec(c.req.path)?.[1];
   if (typeof conversationId !== "string" || !ID_PATTERN.test(conversationId)) return;
   await deps.cache.changed(toRef({ userId: user.id, conversationId }));
 }
