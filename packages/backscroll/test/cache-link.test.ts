@@ -197,8 +197,10 @@ describe("a user, a database, and TLS", () => {
     const directory = temporaryDirectory();
     const [key, certificate] = [join(directory, "key.pem"), join(directory, "certificate.pem")];
     const subject = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-    const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost";
-    const made = spawnSync("openssl", [...request.split(" "), "-addext", subject, "-keyout", key, "-out", certificate]);
+    const command =
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost";
+    const [program = "", ...request] = command.split(" ");
+    const made = spawnSync(program, [...request, "-addext", subject, "-keyout", key, "-out", certificate]);
     expect(made.status, String(made.stderr)).toBe(0);
     const tlsPort = await freePort();
     const files = `--tls-cert-file ${certificate} --tls-key-file ${key} --tls-ca-cert-file ${certificate}`;

@@ -3,8 +3,8 @@ import { answerWithin, openSession, type SessionOptions } from "./session.ts";
 import type { Server } from "./url.ts";
 
 /**
- * @returns asks the Sentinels one after the other where the master is, the one that answered last first. The answer of a Sentinel that is cut off from
- * the others may be old; the server it names then says itself that it is a replica
+ * @returns asks the Sentinels one after the other where the master is, the one that answered last first. The answer
+ * of a Sentinel that is cut off from the others may be old; the server it names then says itself that it is a replica
  * ({@link https://redis.io/docs/latest/develop/reference/sentinel-clients/})
  */
 export function askSentinels(
