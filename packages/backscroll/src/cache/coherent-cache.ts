@@ -79,6 +79,8 @@ interface Flight {
   /** the lease that was held when it began */
   readonly holder: string;
   readonly incarnation: object;
+  /** a change that failed while nothing was heard has not dropped the lease */
+  readonly listening: object;
   readonly snapshot: Promise<Snapshot | null>;
 }
 
@@ -249,10 +251,10 @@ export class CoherentCache implements HistoryCache {
 
     const shared = this.#flights.get(key);
     // The same lease: nothing has changed since that query began, on any server.
-    if (limit <= messageLimit && shared?.holder === holder && shared.incarnation === incarnation)
-      return this.#answerFrom(at, await shared.snapshot, limit, "miss");
+    const isShared = shared?.holder === holder && shared.incarnation === incarnation && shared.listening === listening;
+    if (limit <= messageLimit && isShared) return this.#answerFrom(at, await shared.snapshot, limit, "miss");
     const snapshot = load(Math.max(limit + 1, snapshotLength));
-    this.#fly(key, { holder, incarnation, snapshot });
+    this.#fly(key, { holder, incarnation, listening, snapshot });
     const loaded = await snapshot;
     if (loaded !== null && holder === token) void this.#fill(at, key, token, loaded, { incarnation, listening });
     return this.#answerFrom(at, loaded, limit, "miss");
