@@ -65,6 +65,11 @@ export async function readOn(readers: readonly Server[], id: string): Promise<st
   return told(answers);
 }
 
+/** Until each of them has answered it from the cache. */
+export async function warm(readers: readonly Server[], id: string): Promise<void> {
+  for (const reader of readers) await readUntilHit(reader, id);
+}
+
 /** @returns what it is told until its cache answers, and by that */
 export async function readUntilHit(server: Server, id: string): Promise<string> {
   const answers: string[] = [];
