@@ -73,7 +73,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
     onError: (error) => log.warn({ error: errorMessage(error) }, "other servers are not heard: the cache is bypassed"),
   });
   const timer = setTimeout(heard.resolve, LISTEN_MS);
-  await heard.promise;
+  await Promise.all([heard.promise, cache.probe()]);
   clearTimeout(timer);
   return {
     cache,

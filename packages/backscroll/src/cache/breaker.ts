@@ -34,7 +34,11 @@ export class Breaker {
 
   failed(): void {
     this.#failures += 1;
-    if (this.#open || this.#closed || this.#failures < FAILURES_TO_OPEN) return;
+    if (this.#failures >= FAILURES_TO_OPEN) this.open();
+  }
+
+  open(): void {
+    if (this.#open || this.#closed) return;
     this.#open = true;
     this.#onChange(true);
     this.#probeIn(PROBE_MS_MIN);

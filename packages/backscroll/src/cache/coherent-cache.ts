@@ -11,7 +11,7 @@ import type {
 } from "./conversation-cache.ts";
 import { withDeadline } from "./deadline.ts";
 import { DirtyConversations } from "./dirty-conversations.ts";
-import { Guard } from "./guard.ts";
+import { BreakerOpenError, Guard } from "./guard.ts";
 import type { CacheMetrics, ReadSource } from "./metrics.ts";
 import { SharedQueries } from "./shared-queries.ts";
 import type { Epoch } from "./trust.ts";
@@ -193,6 +193,11 @@ export class CoherentCache implements HistoryCache {
     this.#listening = heard ? {} : null;
   }
 
+  /** Before the first read: a cache that is away is bypassed from the beginning. */
+  async probe(): Promise<void> {
+    await this.#guard.probe(this.#cache.node({ userId: 0, id: "" }));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#guard.close();
@@ -305,7 +310,7 @@ export class CoherentCache implements HistoryCache {
       await this.#guard.call(this.#cache.node(at), "invalidate", () => this.#cache.invalidate(at));
       this.#metrics.invalidation("done");
     } catch (error) {
-      this.#metrics.invalidation("failed");
+      if (!(error instanceof BreakerOpenError)) this.#metrics.invalidation("failed");
       throw error;
     }
   }

@@ -4,7 +4,7 @@ import { withDeadline } from "./deadline.ts";
 import type { CacheMetrics, CacheOperation } from "./metrics.ts";
 
 /** The server is known not to answer: nothing was sent. */
-class BreakerOpenError extends Error {
+export class BreakerOpenError extends Error {
   override readonly name = "BreakerOpenError";
 }
 
@@ -40,6 +40,11 @@ export class Guard {
       metrics.called(operation, "failed", performance.now() - startedAt);
       throw error;
     }
+  }
+
+  /** Finds out whether a server answers before anybody has to wait for it. */
+  async probe(node: CacheNode): Promise<void> {
+    await withDeadline(node.ping(), this.#options.deadlineMs).catch(() => this.#breakerOf(node).open());
   }
 
   /** @returns the names of the servers that do not answer */

@@ -42,7 +42,9 @@ async function tellCache(c: Context, { contentType, body }: StoredResponse): Pro
   const answered: unknown =
     typeof answer === "object" && answer !== null ? Reflect.get(answer, "conversation_id") : undefined;
   // The answer first: the path of a turn names no conversation.
-  const conversationId = answered ?? /^\/api\/conversations\/([^/]+)/.exec(c.req.path)?.[1];
+  // Of what an id may hold, only the colon is ever escaped.
+  const path = c.req.path.replaceAll(/%3a/gi, ":");
+  const conversationId = answered ?? /^\/api\/conversations\/([^/]+)/.exec(path)?.[1];
   if (typeof conversationId !== "string" || !ID_PATTERN.test(conversationId)) return;
   await deps.cache.changed(toRef({ userId: user.id, conversationId }));
 }

@@ -21,6 +21,7 @@ export const RETRY_MS_MIN = 50;
 export const RETRY_MS_MAX = 1_000;
 /** A fault that stays is told again so often. */
 const TELL_AGAIN_MS = 60_000;
+const FAULTS_REMEMBERED = 100;
 /** `SET` with `NX` and `GET`, `PEXPIRE` with `GT`. */
 const VERSION_MIN = 7;
 
@@ -157,16 +158,17 @@ export function nameOf({ host, port }: Server): string {
 
 /** Tells the first of many like errors; null: it is mended. */
 export function tellOnce(onError: (error: Error) => void): (error: unknown) => void {
-  let last: { message: string; at: number } | null = null;
+  const toldAt = new Map<string, number>();
   return (error) => {
     if (error === null) {
-      last = null;
+      toldAt.clear();
       return;
     }
     const told = error instanceof Error ? error : new Error(errorMessage(error));
-    const at = performance.now();
-    if (last?.message === told.message && at - last.at < TELL_AGAIN_MS) return;
-    last = { message: told.message, at };
+    const now = performance.now();
+    if (now - (toldAt.get(told.message) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) return;
+    if (toldAt.size >= FAULTS_REMEMBERED) toldAt.clear();
+    toldAt.set(told.message, now);
     onError(told);
   };
 }
