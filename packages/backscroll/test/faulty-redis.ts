@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { createClient } from "redis";
 import { startRedis } from "./redis-server.ts";
 import { temporaryDirectory } from "./service-process.ts";
@@ -22,8 +23,9 @@ export interface FaultyRedis {
 /** @param args settings of Redis; it ends with the test */
 export async function startFaultyRedis(args: readonly string[] = []): Promise<FaultyRedis> {
   const settings = ["--dir", temporaryDirectory(), ...args];
-  let running = await startRedis(settings);
-  const { url, port } = running;
+  const port = await keptPort();
+  let running = await startRedis(settings, port);
+  const { url } = running;
   return {
     url,
     port,
@@ -45,7 +47,25 @@ export async function startFaultyRedis(args: readonly string[] = []): Promise<Fa
       await ended;
     },
     async restart() {
-      running = await startRedis([...settings, "--port", String(port)]);
+      running = await startRedis(settings, port);
     },
   };
+}
+
+/** Below the ports that the system gives to connections: there one would take it while Redis is away. */
+const PORTS = { first: 15_000, count: 15_000 };
+
+async function keptPort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue; // taken: another one
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }

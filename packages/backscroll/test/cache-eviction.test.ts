@@ -1,0 +1,39 @@
+import { expect, onTestFinished, test } from "vitest";
+import { type LoadSize, underLoad } from "./cache-load.ts";
+import { type FaultyRedis, startFaultyRedis } from "./faulty-redis.ts";
+import { startService } from "./service-process.ts";
+import { newSchema } from "./services.ts";
+
+/** Some 25 MB when all are cached whole. */
+const SIZE: LoadSize = { clients: 16, conversations: 20, contentChars: 4_000 };
+const REQUESTS = 2_000;
+
+async function runOn(redis: FaultyRedis): ReturnType<typeof underLoad<"full">> {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const { url } = await startService([], { DATABASE_URL: databaseUrl, REDIS_URL: redis.url, LOG_LEVEL: "error" });
+  return underLoad(url, SIZE, { full: (answered) => answered(REQUESTS) });
+}
+
+/** @returns a figure of INFO, 0 when it is not there */
+async function figure(redis: FaultyRedis, section: string, name: RegExp): Promise<number> {
+  return Number(name.exec(String(await redis.ask("INFO", section)))?.[1] ?? 0);
+}
+
+test("a full Redis that evicts: no failed request, no wrong answer", { timeout: 120_000 }, async () => {
+  const redis = await startFaultyRedis(["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]);
+  const { phases, failures, wrong } = await runOn(redis);
+  expect(failures).toEqual([]);
+  expect(wrong).toEqual([]);
+  expect(await figure(redis, "stats", /evicted_keys:(\d+)/)).toBeGreaterThan(20);
+  expect(phases.full.sources.hit).toBeGreaterThan(0);
+});
+
+test("a full Redis that refuses writes: no failed request, no wrong answer", { timeout: 120_000 }, async () => {
+  const redis = await startFaultyRedis(["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"]);
+  const { phases, failures, wrong } = await runOn(redis);
+  expect(failures).toEqual([]);
+  expect(wrong).toEqual([]);
+  expect(await figure(redis, "errorstats", /errorstat_OOM:count=(\d+)/)).toBeGreaterThan(20);
+  expect(phases.full.sources.hit).toBeGreaterThan(0);
+});
