@@ -4,9 +4,10 @@ import { type FaultyRedis, startFaultyRedis } from "./faulty-redis.ts";
 import { startService } from "./service-process.ts";
 import { newSchema } from "./services.ts";
 
-/** Some 25 MB when all are cached whole. */
-const SIZE: LoadSize = { clients: 16, conversations: 20, contentChars: 4_000 };
-const REQUESTS = 2_000;
+/** Some 6 MB of messages to cache, in a Redis with room for one. */
+const SIZE: LoadSize = { clients: 8, conversations: 8, messages: 30, contentChars: 4_000 };
+const MEMORY = "2mb";
+const REQUESTS = 2_500;
 
 async function runOn(redis: FaultyRedis): ReturnType<typeof underLoad<"full">> {
   const { databaseUrl, drop } = await newSchema();
@@ -21,7 +22,7 @@ async function figure(redis: FaultyRedis, section: string, name: RegExp): Promis
 }
 
 test("a full Redis that evicts: no failed request, no wrong answer", { timeout: 120_000 }, async () => {
-  const redis = await startFaultyRedis(["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]);
+  const redis = await startFaultyRedis(["--maxmemory", MEMORY, "--maxmemory-policy", "allkeys-lru"]);
   const { phases, failures, wrong } = await runOn(redis);
   expect(failures).toEqual([]);
   expect(wrong).toEqual([]);
@@ -30,7 +31,7 @@ test("a full Redis that evicts: no failed request, no wrong answer", { timeout: 
 });
 
 test("a full Redis that refuses writes: no failed request, no wrong answer", { timeout: 120_000 }, async () => {
-  const redis = await startFaultyRedis(["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"]);
+  const redis = await startFaultyRedis(["--maxmemory", MEMORY, "--maxmemory-policy", "noeviction"]);
   const { phases, failures, wrong } = await runOn(redis);
   expect(failures).toEqual([]);
   expect(wrong).toEqual([]);

@@ -44,6 +44,8 @@ export interface LoadSize {
   readonly clients: number;
   /** of each client; the first is used as much as all others together */
   readonly conversations?: number;
+  /** messages that each of them begins with, at most 100 */
+  readonly messages?: number;
   /** length of a message, about */
   readonly contentChars?: number;
 }
@@ -162,7 +164,7 @@ async function converse(
   load: Load,
   url: string,
   client: number,
-  { conversations: count = 3, contentChars = 1 }: LoadSize,
+  { conversations: count = 3, messages: length = 0, contentChars = 1 }: LoadSize,
 ): Promise<void> {
   const ask = async (method: string, path: string, status: number, body?: unknown): Promise<Response | null> => {
     const { phase } = load;
@@ -191,7 +193,15 @@ async function converse(
     id: randomUUID(),
     stored: [] as { id: string; content: string }[],
   }));
-  for (const { id } of conversations) await ask("POST", "", 201, { id });
+  for (const { id, stored } of conversations) {
+    await ask("POST", "", 201, { id });
+    const first = Array.from({ length }, (_, n) => ({
+      id: randomUUID(),
+      role: "user",
+      content: `${client}-first-${n} ${filler}`,
+    }));
+    if (length > 0 && (await ask("POST", `/${id}/messages`, 201, { messages: first }))) stored.push(...first);
+  }
   for (let step = 0; !load.stopped; step += 1) {
     const { id, stored } = conversations[
       step % 2 === 0 ? 0 : ((step - 1) / 2) % count
