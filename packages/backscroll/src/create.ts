@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/coherent-cache.ts";
 import { type Config, loadOptions } from "./config.ts";
-import { createCache } from "./create-cache.ts";
+import { type CreatedCache, createCache } from "./create-cache.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
 import { type Authenticate, authenticateLocally } from "./http/auth.ts";
@@ -21,7 +21,7 @@ import type { Deps } from "./service/deps.ts";
 import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
 
 /** What a Backscroll may be given in place of what it would choose by itself. */
-export interface Parts {
+interface Parts {
   /** says who is calling; by default everybody is `you@localhost`, which only loopback may be */
   readonly authenticate?: Authenticate;
   /** who answers; by default chosen by the settings */
@@ -35,7 +35,7 @@ export interface Parts {
 }
 
 /** What a test or a measurement may put in the place of more. */
-export interface InternalParts extends Parts {
+interface InternalParts extends Parts {
   readonly historyCache?: HistoryCache;
 }
 
@@ -111,24 +111,23 @@ export async function create(
     },
   });
   let closing = false;
-  let closeCache = async (): Promise<void> => undefined;
+  let cache: CreatedCache | undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
-    await closeCache();
+    await cache?.close();
     await db.close();
     await embedded?.stop();
   };
   try {
     const migrations = await migrate(connectionString);
     const registry = createRegistry(db, { ofProcess: processMetrics });
-    const cache = await createCache(config, {
+    cache = await createCache(config, {
       db,
       connectionString,
       registry,
       log,
       besideService: shareDatabase,
     });
-    closeCache = cache.close;
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();

@@ -50,17 +50,18 @@ export class Breaker {
   }
 
   #probeIn(ms: number): void {
-    this.#timer = setTimeout(() => {
-      withDeadline(this.#probe(), this.#deadlineMs).then(
-        () => {
-          this.#failures = 0;
-          this.#open = false;
-          if (!this.#closed) this.#onChange(false);
-        },
-        () => {
-          if (!this.#closed) this.#probeIn(Math.min(ms * 2, PROBE_MS_MAX));
-        },
-      );
-    }, ms).unref();
+    this.#timer = setTimeout(() => void this.#tryProbe(Math.min(ms * 2, PROBE_MS_MAX)), ms).unref();
+  }
+
+  async #tryProbe(nextMs: number): Promise<void> {
+    try {
+      await withDeadline(this.#probe(), this.#deadlineMs);
+    } catch {
+      if (!this.#closed) this.#probeIn(nextMs);
+      return;
+    }
+    this.#failures = 0;
+    this.#open = false;
+    if (!this.#closed) this.#onChange(false);
   }
 }

@@ -54,7 +54,7 @@ export interface CoherentCacheOptions {
   readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
-export interface CoherenceSettings {
+interface CoherenceSettings {
   /** how long a call to the cache may take */
   readonly deadlineMs: number;
   /** a conversation that answers is compared with PostgreSQL at most so often */
