@@ -1,5 +1,5 @@
 import type { Fact, Observations } from "./observations.ts";
-import type { Step } from "./program.ts";
+import { SERVERS, type Step } from "./program.ts";
 import type { Answer, Server } from "./server.ts";
 import { type ConversationOfRun, nameOf } from "./true-history.ts";
 
@@ -54,11 +54,14 @@ export class Client {
     this.#own.set(nameOf(conversation), own);
     switch (step.kind) {
       case "read":
-        return this.read(step.server, conversation, { kind: "recent", limit: step.limit, label });
+        await this.read(step.server, conversation, { kind: "recent", limit: step.limit, label });
+        return;
       case "readStrong":
-        return this.read(step.server, conversation, { kind: "strong", limit: step.limit, label });
+        await this.read(step.server, conversation, { kind: "strong", limit: step.limit, label });
+        return;
       case "readPage":
-        return this.read(step.server, conversation, { kind: "page", limit: PAGE_SIZE, label });
+        await this.read(step.server, conversation, { kind: "page", limit: PAGE_SIZE, label });
+        return;
       case "append":
         return this.append(step.server, conversation, label, 1);
       case "appendMany":
@@ -114,15 +117,16 @@ export class Client {
     if (saved) this.#keep(conversation, messages);
   }
 
+  /** @returns where the answer came from; `gone`: there is no such conversation; null: there was no answer */
   async read(
     place: number,
     conversation: ConversationOfRun,
     { kind, limit, label }: { kind: "recent" | "strong" | "page"; limit: number; label: string },
-  ): Promise<void> {
+  ): Promise<string | null> {
     const query =
       kind === "page" ? `page=1&page_size=${limit}` : `limit=${limit}${kind === "strong" ? "&consistency=strong" : ""}`;
     const got = await this.#ask(place, conversation, label, "GET", `${messagesOf(conversation)}?${query}`);
-    if (got === null) return;
+    if (got === null) return null;
     const { answer, asked } = got;
     const { observations } = this.#stage;
     observations.tell(`${label} read ${kind} ${limit}: ${answer.status} ${answer.source}`, conversation);
@@ -134,6 +138,7 @@ export class Client {
             hasMore: Boolean(answer.json.has_more),
           };
     observations.reads.push({ ...asked, kind, limit, answer: shown, source: answer.source });
+    return shown === null ? "gone" : answer.source;
   }
 
   async #save(
@@ -255,10 +260,19 @@ export class Client {
       // A refusal says something only where the change says so.
       const fact = answer.status < 300 || method === "DELETE" ? change.fact(answer) : null;
       observations.tell(`${label} ${method} ${path}: ${answer.status} ${JSON.stringify(fact)}`, conversation);
-      if (fact) observations.acknowledgements.push({ ...asked, fact });
+      if (fact) {
+        observations.acknowledgements.push({ ...asked, fact });
+        await this.#readEverywhere(conversation, label);
+      }
       return answer;
     }
     return null;
+  }
+
+  /** Whoever was told of a change looks for it. */
+  async #readEverywhere(conversation: ConversationOfRun, label: string): Promise<void> {
+    const read = { kind: "recent", limit: 20, label: `${label}?` } as const;
+    await Promise.all(Array.from({ length: SERVERS }, (_, place) => this.read(place, conversation, read)));
   }
 
   /** @returns null when there was no answer, or one that says nothing */

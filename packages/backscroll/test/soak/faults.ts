@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { toStoredId } from "../../src/domain/ids.ts";
+import type { Fleet } from "./fleet.ts";
 import type { Health } from "./health.ts";
 import type { Observations } from "./observations.ts";
 import type { Fault } from "./program.ts";
@@ -17,12 +18,11 @@ export interface FaultyWorld {
   readonly conversations: readonly ConversationOfRun[];
   readonly health: Health;
   readonly observations: Observations;
-  server(place: number): Server;
-  allServers(): readonly Server[];
-  /** the server at this place dies, and another takes it */
-  replace(place: number): Promise<void>;
+  readonly fleet: Fleet;
   /** PostgreSQL is out of this server's reach until the function returned is called. */
   beginOutage(server: Server): () => void;
+  /** Every server is asked for every conversation until its cache answers; nobody writes meanwhile. */
+  lookAround(): Promise<void>;
   /** resolves when so many steps are done, or all */
   stepsDone(count: number): Promise<void>;
 }
@@ -80,16 +80,16 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
   switch (fault.kind) {
     case "delayRedis":
     case "delayPostgres": {
-      const server = world.server(fault.server);
+      const server = world.fleet.at(fault.server);
       const relay = fault.kind === "delayRedis" ? server.redis : server.postgres;
-      relay.delay(fault.out, fault.back);
+      relay.delay(fault);
       await over();
       relay.heal();
       break;
     }
     case "freezeRedis":
     case "cutRedis": {
-      const server = world.server(fault.server);
+      const server = world.fleet.at(fault.server);
       const end = unhealthy(world, [server]);
       if (fault.kind === "freezeRedis") server.redis.freeze();
       else server.redis.cut();
@@ -99,7 +99,7 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
       break;
     }
     case "cutPostgres": {
-      const server = world.server(fault.server);
+      const server = world.fleet.at(fault.server);
       const end = unhealthy(world, [server]);
       const endOutage = world.beginOutage(server);
       server.postgres.cut();
@@ -110,18 +110,18 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
       break;
     }
     case "crash": {
-      const { postgres } = world.server(fault.server);
+      const { postgres } = world.fleet.at(fault.server);
       // What it has committed and not told yet dies with it.
-      postgres.delay(0, 20);
+      postgres.delay({ out: 0, back: 20 });
       await over();
-      await world.replace(fault.server);
+      await world.fleet.replace(fault.server);
       break;
     }
     case "unlisten":
       await unlisten(world);
       break;
     case "killRedis": {
-      const end = unhealthy(world, world.allServers());
+      const end = unhealthy(world, world.fleet.all);
       await redis.kill();
       await over();
       await redis.restart("empty");
@@ -132,13 +132,13 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
       await redis.snapshot();
       tell("has a snapshot");
       await over();
-      const end = unhealthy(world, world.allServers());
+      const end = unhealthy(world, world.fleet.all);
       await redis.restart("snapshot");
       end();
       break;
     }
     case "stopRedis": {
-      const end = unhealthy(world, world.allServers());
+      const end = unhealthy(world, world.fleet.all);
       redis.stop();
       await over();
       redis.continue();
@@ -166,6 +166,7 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
       break;
   }
   tell("is over");
+  if (fault.look || fault.kind === "rollBackRedis") await world.lookAround();
 }
 
 /** @returns what says that the fault is over */

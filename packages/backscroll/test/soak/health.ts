@@ -8,6 +8,7 @@ interface Window {
 
 interface Condition {
   readonly windows: Window[];
+  isDead: boolean;
   /** the window that has not ended yet */
   current: Window | null;
   /** faults that the test makes on it now */
@@ -45,6 +46,7 @@ export class Health {
   /** Ends the window of a server that has died: what it could not repair only others can find. */
   died({ name }: Server): void {
     const condition = this.#of(name);
+    condition.isDead = true;
     if (condition.current) condition.current.to = performance.now() + this.#auditMs;
     condition.current = null;
   }
@@ -52,6 +54,7 @@ export class Health {
   /** To be asked after each answer of a server: did a call to the cache fail since the last? */
   async watch(server: Server, askedAt: number): Promise<void> {
     const condition = this.#of(server.name);
+    if (condition.current) return; // whatever failed, failed in it
     const at = performance.now();
     const count = failures(await server.counters());
     const last = condition.failures ?? { count: 0, at: askedAt };
@@ -80,14 +83,14 @@ export class Health {
   #of(name: string): Condition {
     const known = this.#conditions.get(name);
     if (known) return known;
-    const condition: Condition = { windows: [], current: null, faults: 0, failures: null };
+    const condition: Condition = { windows: [], isDead: false, current: null, faults: 0, failures: null };
     this.#conditions.set(name, condition);
     return condition;
   }
 
   #open(server: Server, from: number): void {
     const condition = this.#of(server.name);
-    if (condition.current) return;
+    if (condition.current || condition.isDead) return;
     const window: Window = { from, to: Number.POSITIVE_INFINITY };
     condition.current = window;
     condition.windows.push(window);
@@ -98,9 +101,12 @@ export class Health {
 
   async #recover(server: Server, condition: Condition, window: Window): Promise<void> {
     while (condition.current === window && !this.#givenUp) {
-      if (condition.faults === 0 && (await isWell(server))) {
+      const at = performance.now();
+      const counters = condition.faults > 0 ? null : await server.counters().catch(() => null); // it has died just now
+      if (counters && isWell(counters)) {
         window.to = performance.now() + this.#auditMs;
         condition.current = null;
+        condition.failures = { count: failures(counters), at };
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -117,8 +123,6 @@ function failures(counters: Counters): number {
 }
 
 /** Nothing is left to repair. */
-async function isWell(server: Server): Promise<boolean> {
-  const counters = await server.counters().catch(() => null);
-  if (counters === null) return false; // it has died just now
+function isWell(counters: Counters): boolean {
   return ["dirty_conversations", "bypassed", "breaker_open"].every((name) => counters.get(name) === 0);
 }

@@ -47,10 +47,18 @@ export class Observations {
   readonly reads: Read[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
   readonly failures: Failure[] = [];
-  /** for people */
-  readonly story: { readonly at: number; readonly conversation: string | null; readonly text: string }[] = [];
+  readonly #startedAt = performance.now();
+  readonly #story: { readonly at: number; readonly conversation: string | null; readonly text: string }[] = [];
 
+  /** Notes something for people; without a conversation, about all. */
   tell(text: string, conversation: ConversationOfRun | null = null): void {
-    this.story.push({ at: performance.now(), conversation: conversation && nameOf(conversation), text });
+    this.#story.push({ at: performance.now(), conversation: conversation && nameOf(conversation), text });
+  }
+
+  /** @returns a line for everything that was told of this conversation, or of all */
+  storyOf(conversation: string): readonly string[] {
+    return this.#story
+      .filter((line) => line.conversation === null || line.conversation === conversation)
+      .map(({ at, text }) => `${(at - this.#startedAt).toFixed(1).padStart(8)} ${text}`);
   }
 }

@@ -1,24 +1,32 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type NetConnectOpts, type Socket } from "node:net";
 
+/** In ms: of what goes out to the target, and of what comes back. */
+export interface Delay {
+  readonly out: number;
+  readonly back: number;
+}
+
 /** Between one server and what it depends on: bytes can be late, stuck or lost, for this server alone. */
 export interface Relay {
   readonly port: number;
   /** Every byte from now on is so much later, in its order. */
-  delay(toTargetMs: number, toClientMs: number): void;
+  delay(ms: Delay): void;
   /** Nothing passes and nobody is told; what is sent meanwhile arrives after `heal`, even if its sender is gone. */
   freeze(): void;
   /** Resets every connection, and every new one; what was on its way is lost. */
   cut(): void;
+  /** As it was at first. */
   heal(): void;
   close(): Promise<void>;
 }
 
 type State = "open" | "frozen" | "cut";
 
-export async function startRelay(target: NetConnectOpts): Promise<Relay> {
+/** @param distance how much later bytes arrive while nothing is wrong, in ms */
+export async function startRelay(target: NetConnectOpts, distance: Delay): Promise<Relay> {
   let state: State = "open";
-  let delays = { toTarget: 0, toClient: 0 };
+  let delays = distance;
   const pipes = new Set<Pipe>();
   const sockets = new Set<Socket>();
 
@@ -30,8 +38,8 @@ export async function startRelay(target: NetConnectOpts): Promise<Relay> {
     const outward = connect(target);
     const isFrozen = (): boolean => state === "frozen";
     const both = [
-      new Pipe(client, outward, () => delays.toTarget, isFrozen),
-      new Pipe(outward, client, () => delays.toClient, isFrozen),
+      new Pipe(client, outward, () => delays.out, isFrozen),
+      new Pipe(outward, client, () => delays.back, isFrozen),
     ];
     for (const socket of [client, outward]) {
       sockets.add(socket);
@@ -52,8 +60,8 @@ export async function startRelay(target: NetConnectOpts): Promise<Relay> {
   };
   return {
     port: (server.address() as AddressInfo).port,
-    delay(toTarget, toClient) {
-      delays = { toTarget, toClient };
+    delay(ms) {
+      delays = ms;
     },
     freeze() {
       if (state === "open") state = "frozen";
@@ -61,7 +69,7 @@ export async function startRelay(target: NetConnectOpts): Promise<Relay> {
     cut,
     heal() {
       state = "open";
-      delays = { toTarget: 0, toClient: 0 };
+      delays = distance;
       for (const pipe of pipes) pipe.pump();
     },
     async close() {

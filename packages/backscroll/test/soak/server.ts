@@ -6,7 +6,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { create } from "../../src/create.ts";
-import { type Relay, startRelay } from "./relay.ts";
+import { type Delay, type Relay, startRelay } from "./relay.ts";
 
 export interface Answer {
   readonly status: number;
@@ -47,12 +47,18 @@ export interface Surroundings {
 
 const METRICS_TOKEN = "soak";
 
-export async function startServer(name: string, surroundings: Surroundings): Promise<Server> {
+/** How far a server is from what it depends on. */
+export interface Distances {
+  readonly redis: Delay;
+  readonly postgres: Delay;
+}
+
+export async function startServer(name: string, surroundings: Surroundings, distances: Distances): Promise<Server> {
   const { databaseUrl, redisPort } = surroundings;
   const { host, port } = new pg.Client({ connectionString: databaseUrl });
   const [redis, postgres] = await Promise.all([
-    startRelay({ host: "127.0.0.1", port: redisPort }),
-    startRelay(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }),
+    startRelay({ host: "127.0.0.1", port: redisPort }, distances.redis),
+    startRelay(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }, distances.postgres),
   ]);
   const config: Partial<Config> = {
     ...surroundings.settings,
