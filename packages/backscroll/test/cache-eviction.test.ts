@@ -7,7 +7,7 @@ import { newSchema } from "./services.ts";
 /** Some 6 MB of messages to cache, in a Redis with room for one. */
 const SIZE: LoadSize = { clients: 8, conversations: 8, messages: 30, contentChars: 4_000 };
 const MEMORY = "2mb";
-const REQUESTS = 2_500;
+const REQUESTS = 1_500;
 
 async function runOn(redis: FaultyRedis): ReturnType<typeof underLoad<"full">> {
   const { databaseUrl, drop } = await newSchema();

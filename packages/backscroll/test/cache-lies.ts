@@ -255,7 +255,7 @@ export const LIES: readonly Lie[] = [
       const id = await converse(server, 3);
       await warm([server], id);
       world.redis.freeze();
-      const answer = await within(1_000, async () => {
+      const answer = await within(2_000, async () => {
         await say(server, id, "4");
         return toText(await ask(server, id));
       });

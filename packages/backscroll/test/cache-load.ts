@@ -10,7 +10,7 @@ export interface PhaseResult {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
-  /** reads, by where the answer came from */
+  /** reads that were also answered in it, by where the answer came from */
   readonly sources: Readonly<Record<Source, number>>;
 }
 
@@ -178,7 +178,8 @@ async function converse(
         }),
       });
       const text = await response.text();
-      const source = method === "GET" ? (response.headers.get("x-backscroll-cache") as Source | null) : null;
+      // One that was under way when the next phase began may have met either.
+      const source = load.phase === phase ? (response.headers.get("x-backscroll-cache") as Source | null) : null;
       load.record(phase, { ms: performance.now() - from, source });
       if (response.status === status) return new Response(text);
       load.failures.push(`${method} in ${phase}: ${response.status} ${text}`);
