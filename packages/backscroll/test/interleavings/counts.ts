@@ -12,6 +12,7 @@ export const COUNTS: Readonly<Record<string, number>> = {
   "a call fails, and the other server did not hear of it": 147,
   "two readers on two servers": 162,
   "a writer, an editor and a reader of a warm conversation": 165,
+  "a call fails, more are dirty than are remembered, and dropping everything fails": 168,
   "the list goes, a writer and a reader of a cold conversation": 168,
   "the version goes, a writer and a reader of a cold conversation": 168,
   "the lease goes, a writer and a reader of a cold conversation": 168,

@@ -19,7 +19,7 @@ export interface Outcome<Result> {
   readonly take: (settle: Settle<Result>) => Promise<string> | string;
 }
 
-export interface Settle<Result> {
+interface Settle<Result> {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }

@@ -72,6 +72,16 @@ export const FAILING: Readonly<Record<string, Scenario>> = {
       },
     }),
   },
+  "a call fails, more are dirty than are remembered, and dropping everything fails": {
+    options: { ends: fail("client", "append", "scan"), dirtyMax: 0, faultsMax: 2, hearLast: true },
+    before: warm,
+    actors: (world) => ({
+      client: async () => {
+        await world.append("A");
+        await world.read("A");
+      },
+    }),
+  },
   "a call fails while everything is being dropped for another one": {
     options: { ends: fail("client", "append"), dirtyMax: 0, faultsMax: 2, hearLast: true },
     before: cold,
