@@ -50,6 +50,12 @@ export class Client {
     const { conversations } = this.#stage;
     const conversation = conversations[step.conversation % conversations.length] as ConversationOfRun;
     const label = `${this.#name}${nth}`;
+    const racing = step.race && !step.kind.startsWith("read") ? this.#readEverywhere(conversation, label) : undefined;
+    await this.#take(step, conversation, label);
+    await racing;
+  }
+
+  async #take(step: Step, conversation: ConversationOfRun, label: string): Promise<void> {
     const own = this.#own.get(nameOf(conversation)) ?? [];
     this.#own.set(nameOf(conversation), own);
     switch (step.kind) {
@@ -269,7 +275,6 @@ export class Client {
     return null;
   }
 
-  /** Whoever was told of a change looks for it. */
   async #readEverywhere(conversation: ConversationOfRun, label: string): Promise<void> {
     const read = { kind: "recent", limit: 20, label: `${label}?` } as const;
     await Promise.all(Array.from({ length: SERVERS }, (_, place) => this.read(place, conversation, read)));

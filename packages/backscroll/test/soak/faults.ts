@@ -112,7 +112,7 @@ async function make(world: FaultyWorld, fault: Fault): Promise<void> {
     case "crash": {
       const { postgres } = world.fleet.at(fault.server);
       // What it has committed and not told yet dies with it.
-      postgres.delay({ out: 0, back: 20 });
+      postgres.delay({ out: 0, back: 40 });
       await over();
       await world.fleet.replace(fault.server);
       break;

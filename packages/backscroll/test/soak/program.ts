@@ -25,6 +25,8 @@ export interface Step {
   readonly messages: number;
   /** which of the messages this client has saved */
   readonly nth: number;
+  /** others read the conversation at the same moment */
+  readonly race: boolean;
   /** how long the client waits before it, in ms */
   readonly thinkMs: number;
 }
@@ -96,12 +98,13 @@ function programs({ clients, stepsEach, faults, conversations }: ProgramSize): f
     limit: fc.integer({ min: 1, max: 60 }),
     messages: fc.integer({ min: 2, max: 6 }),
     nth: fc.nat(1_000),
+    race: fc.boolean(),
     thinkMs: fc.nat(15),
   });
   const gentle = {
     delayRedis: 4,
     delayPostgres: 4,
-    crash: 2,
+    crash: 4,
     unlisten: 1,
     rollBackRedis: 7,
     flushRedis: 2,
@@ -125,7 +128,7 @@ function programs({ clients, stepsEach, faults, conversations }: ProgramSize): f
       })
       .map((all) => all as Fault);
   const delay = fc.record({ out: fc.constantFrom(0, 0, 1, 3), back: fc.constantFrom(0, 0, 1, 3) });
-  const far = fc.record({ out: fc.constantFrom(0, 0, 2, 5), back: fc.constantFrom(0, 2, 5, 10) });
+  const far = fc.record({ out: fc.constantFrom(0, 0, 2, 5), back: fc.constantFrom(0, 2, 5, 10, 20) });
   return fc.record({
     clients: exactly(exactly(step, stepsEach), clients),
     // While Redis answers, the promise is at its strictest: some histories lose only what may always be lost.

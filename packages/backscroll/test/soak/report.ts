@@ -6,11 +6,10 @@ const STORY_LINES = 400;
 /** What to print of a seed that failed. */
 export function tellViolations(report: Report, { processes }: { processes: boolean }): string {
   const { seed, violations } = report;
-  const [first] = violations;
   const told = violations
     .slice(0, VIOLATIONS_TOLD)
     .map(({ rule, conversation, text }) => `  ${conversation}: ${rule}\n    ${text}`);
-  const story = first ? report.story(first.conversation).split("\n").slice(-STORY_LINES).join("\n") : "";
+  const story = report.story.split("\n").slice(-STORY_LINES).join("\n");
   return [
     story,
     `seed ${seed} broke the promise ${violations.length} times; the first:`,
