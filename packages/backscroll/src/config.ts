@@ -81,12 +81,12 @@ export const SETTINGS = {
   cacheTtl: {
     env: "CACHE_TTL",
     schema: wholeNumber(1, 2_592_000, 3_600),
-    doc: "Seconds a conversation stays cached after the read that cached it; at least half as long after any later read.",
+    doc: "Seconds a conversation stays cached after the read that cached it; at least half as long after a later read, unless there is a new message.",
   },
   cacheActiveTtl: {
     env: "CACHE_ACTIVE_TTL",
     schema: wholeNumber(1, 2_592_000, 3_600),
-    doc: "Seconds it stays after a new message.",
+    doc: "Seconds it stays after a new message, be that more or less than it had.",
   },
   cacheIdleTtl: {
     env: "CACHE_IDLE_TTL",

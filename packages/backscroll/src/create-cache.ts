@@ -107,6 +107,7 @@ function createTeller(
 }
 
 function kindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {
+  if (config.cache === "off") return "off";
   if (config.cache === "redis" || (config.cache === undefined && config.redisUrl !== undefined)) return "redis";
   // Whatever cache the servers have, they hear what is announced; a cache in this process would be none of theirs.
   if (besideService) return "beside-service";

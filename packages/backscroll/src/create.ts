@@ -111,11 +111,17 @@ export async function create(
     },
   });
   let closing = false;
+  const operations = new Operations();
   let cache: CreatedCache | undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
-    await cache?.close();
     await db.close();
+    const told = Promise.withResolvers<void>();
+    // What was committed while it closed is still told.
+    const timer = setTimeout(told.resolve, TELLING_MS);
+    await Promise.race([operations.allDone(), told.promise]);
+    clearTimeout(timer);
+    await cache?.close();
     await embedded?.stop();
   };
   try {
@@ -154,7 +160,6 @@ export async function create(
       drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
     };
     const upkeep = startUpkeep(deps);
-    const operations = new Operations();
     let closed: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       drain();
@@ -216,6 +221,8 @@ function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean 
   return registry;
 }
 
+/** Longer than the cache and the other servers may take to be told of a change. */
+const TELLING_MS = 2_000;
 const UPKEEP_INTERVAL_MS = 60_000;
 
 /** What nobody waits for: safe on many servers at once. */

@@ -45,7 +45,7 @@ test("reads, fills, appends and invalidations are counted by what came of them",
   };
   await filled(1);
   expect(await sourceOf(services)).toBe("hit");
-  expect(await sourceOf(services, "?consistency=strong")).toBe("bypass"); // never asks the cache: not counted
+  expect(await sourceOf(services, "?consistency=strong")).toBe("bypass");
   await save(services, "m3");
   expect(await sourceOf(services)).toBe("hit");
   await services.call(ADA, "PATCH", `${MESSAGES}/m3`, { content: "edited" });
@@ -66,6 +66,7 @@ test("reads, fills, appends and invalidations are counted by what came of them",
   expect(await counted(services)).toEqual({
     'reads_total{result="hit"}': 2,
     'reads_total{result="miss"}': 3,
+    'reads_total{result="bypass"}': 1,
     'fills_total{result="installed"}': 2,
     'fills_total{result="refused"}': 1,
     'appends_total{result="ignored"}': 2,

@@ -201,3 +201,32 @@ async function replicaOf({ nodes }: RedisCluster, master: string): Promise<Redis
   }
   throw new Error(`no replica of ${master}`);
 }
+
+test(
+  "while a slot moves, each of its keys is found on its side, and the rest of the cluster is not disturbed",
+  LONG,
+  async () => {
+    const { url, nodes } = await startRedisNodes(0);
+    const link = await linkTo(url, FAST);
+    const [moving, staying] = ["{moving}a", "{moving}b"];
+    for (const key of [moving, staying]) expect(await set(link, key)).toBe("OK");
+    const from = nodes.find(({ port }) => link.node(moving).name.endsWith(`:${port}`));
+    const to = nodes.find((node) => node !== from);
+    if (!from || !to) throw new Error("a key is on one of three nodes");
+    const [source, target] = [await linkTo(from.url), await linkTo(to.url)];
+    const idOf = async (node: RedisLink): Promise<string> => String(await node.send("", ["CLUSTER", "MYID"]));
+    const slot = String(slotOf(moving));
+    await target.send("", ["CLUSTER", "SETSLOT", slot, "IMPORTING", await idOf(source)]);
+    await source.send("", ["CLUSTER", "SETSLOT", slot, "MIGRATING", await idOf(target)]);
+    await source.send("", ["MIGRATE", "127.0.0.1", String(to.port), moving, "0", "5000"]);
+
+    expect(String(await link.send(moving, ["GET", moving]))).toBe("value");
+    expect(String(await link.send(staying, ["GET", staying]))).toBe("value");
+    // Both keys at once: on neither side, until the move is over.
+    await expect(link.send(moving, ["DEL", moving, staying])).rejects.toThrow("TRYAGAIN");
+    const deletion = expect.poll(() => link.send(moving, ["DEL", moving, staying]).then(Number, String), SLOW).toBe(2);
+    await source.send("", ["MIGRATE", "127.0.0.1", String(to.port), staying, "0", "5000"]);
+    for (const node of [target, source]) await node.send("", ["CLUSTER", "SETSLOT", slot, "NODE", await idOf(target)]);
+    await deletion;
+  },
+);

@@ -41,6 +41,8 @@ export async function createNaiveCache(
       }
     },
 
+    readAside: () => undefined,
+
     async readRecent(at, limit, load) {
       const key = keyOf(at);
       const cached = await redis.lRange(key, 0, limit - 1).catch(() => []);

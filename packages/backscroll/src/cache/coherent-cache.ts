@@ -40,6 +40,8 @@ export interface HistoryCache {
   uncertain(at: ConversationRef): void;
   /** for people and for `/readyz`; `off`: there is none */
   readonly state: "ok" | "unavailable" | "off";
+  /** A read that was not asked of it: counted like the others. */
+  readAside(at: ConversationRef): void;
   close(): Promise<void>;
 }
 
@@ -69,10 +71,10 @@ const DIRTY_MAX = 10_000;
 const CHECKED_MAX = 100_000;
 /** An acknowledgement waits so long at most for the other servers to be told. */
 const ANNOUNCE_MS = 1_000;
-const DROP_MS = 60_000;
-/** Larger ones stay in PostgreSQL: reading them from the cache would take about as long as a call may. */
-const CACHED_CHARS_MAX = 1_048_576;
-const CACHED_MESSAGE_CHARS_MAX = 131_072;
+/** Of one conversation. A larger one stays in PostgreSQL: reading it would take about as long as a call may. */
+const CACHED_BYTES_MAX = 1_048_576;
+/** An audit comes so much later than it is due: longer than telling the cache of a change takes. */
+const AUDIT_GRACE_MS = 1_000;
 
 /** A query under way after a miss. */
 interface Flight {
@@ -102,7 +104,6 @@ export class CoherentCache implements HistoryCache {
   readonly #tokens = { prefix: crypto.randomUUID(), count: 0 };
   /** null: announcements are being missed */
   #listening: object | null = null;
-  #closed = false;
 
   constructor(options: CoherentCacheOptions) {
     const { cache, settings, metrics, log } = options;
@@ -123,14 +124,15 @@ export class CoherentCache implements HistoryCache {
       drop: () => this.#drop(),
       onRepaired: () => metrics.repair(),
     });
+    const graceMs = Math.min(AUDIT_GRACE_MS, settings.auditIntervalMs / 2);
     this.#verifier = new Verifier({
       findVersion: options.findVersion,
       cachedVersion: (at) => this.#guard.call(cache.node(at), "version", () => cache.version(at)),
       discard: (at) => this.#invalidate(at).catch(() => this.#dirty.mark(keyOf(at), at)),
       isStill: (at, epoch) => this.#isNow(at, epoch) && !this.#dirty.has(keyOf(at)),
-      auditIntervalMs: settings.auditIntervalMs,
+      auditIntervalMs: settings.auditIntervalMs - graceMs,
       checkedMax: settings.checkedMax ?? CHECKED_MAX,
-      graceMs: settings.deadlineMs * 2,
+      graceMs,
       metrics,
       log,
     });
@@ -162,8 +164,9 @@ export class CoherentCache implements HistoryCache {
   }
 
   async appended(at: ConversationRef, extension: Extension): Promise<void> {
-    // What they hold together is bounded when they are filled in.
-    if (extension.messages.some(({ length }) => length > CACHED_MESSAGE_CHARS_MAX)) return this.changed(at);
+    // So that a list of them stays within the bound: nobody looks at the whole of it here.
+    const bytesMax = CACHED_BYTES_MAX / this.#cache.snapshotLength;
+    if (extension.messages.some((json) => Buffer.byteLength(json) > bytesMax)) return this.changed(at);
     try {
       const result = await this.#guard.call(this.#cache.node(at), "append", () => this.#cache.append(at, extension));
       this.#metrics.append(result === "dropped" ? "gap" : result);
@@ -199,10 +202,10 @@ export class CoherentCache implements HistoryCache {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     this.#guard.close();
-    await this.#dirty.close();
+    // First: a repair under way ends with it.
     await this.#cache.close();
+    await this.#dirty.close();
   }
 
   async #readCached(
@@ -287,7 +290,8 @@ export class CoherentCache implements HistoryCache {
 
   async #fill(at: ConversationRef, key: string, token: string, snapshot: Snapshot, epoch: Epoch): Promise<void> {
     const newest = snapshot.messages.slice(0, this.#cache.snapshotLength);
-    if (newest.reduce((sum, { length }) => sum + length, 0) > CACHED_CHARS_MAX) return this.#metrics.fill("too_large");
+    const bytes = newest.reduce((sum, json) => sum + Buffer.byteLength(json), 0);
+    if (bytes > CACHED_BYTES_MAX) return this.#metrics.fill("too_large");
     try {
       const installed = await this.#guard.call(this.#cache.node(at), "fill", () =>
         this.#cache.fill(at, token, snapshot),
@@ -302,7 +306,8 @@ export class CoherentCache implements HistoryCache {
 
   async #drop(): Promise<void> {
     if (this.#guard.unavailable.length > 0) throw new Error("the cache does not answer");
-    await withDeadline(this.#cache.drop(), DROP_MS);
+    // As long as it takes: a server that falls silent meanwhile is left by its connection.
+    await this.#cache.drop();
   }
 
   async #invalidate(at: ConversationRef): Promise<void> {
@@ -323,11 +328,10 @@ export class CoherentCache implements HistoryCache {
       this.#metrics.announcement("sent");
     } catch (error) {
       this.#metrics.announcement("failed");
-      if (!this.#closed)
-        this.#options.log.warn(
-          { ...logged(at), error: errorMessage(error) },
-          "the other servers could not be told of a change that the cache missed: their audit will find it",
-        );
+      this.#options.log.warn(
+        { ...logged(at), error: errorMessage(error) },
+        "the other servers could not be told of a change that the cache missed: their audit will find it",
+      );
     }
   }
 
@@ -341,14 +345,22 @@ export class CoherentCache implements HistoryCache {
     return this.#answer(at, snapshot.messages.slice(0, limit), snapshot.messages.length > limit, source);
   }
 
+  readAside(at: ConversationRef): void {
+    this.#countRead(at, "bypass");
+  }
+
+  #countRead(at: ConversationRef, source: ReadSource): void {
+    this.#metrics.read(source);
+    this.#options.log.debug(logged(at), LOGGED_AS[source]);
+  }
+
   #answer(
     at: ConversationRef,
     messages: RecentMessages["messages"],
     hasMore: boolean,
     source: ReadSource,
   ): RecentMessages {
-    this.#metrics.read(source);
-    this.#options.log.debug(logged(at), LOGGED_AS[source]);
+    this.#countRead(at, source);
     return { messages, hasMore, source };
   }
 }

@@ -3,8 +3,8 @@ import type { MessageBytes, MessageJson } from "../domain/message.ts";
 
 /** What a hit holds. */
 export interface CachedMessages {
-  /** newest first, at most as many as asked for */
-  readonly messages: readonly MessageBytes[];
+  /** newest first, at most as many as asked for; as the cache keeps them */
+  readonly messages: readonly MessageBytes[] | readonly MessageJson[];
   /** whether the conversation has older ones */
   readonly hasMore: boolean;
 }
@@ -89,6 +89,11 @@ export interface ConversationCache {
   close(): Promise<void>;
 }
 
+/** The cache's server answered that it will not: it is there, and nothing has happened. */
+export class CacheRefusal extends Error {
+  override readonly name = "CacheRefusal";
+}
+
 /** Times are 1 ms or more. */
 export interface CacheSettings {
   /** messages a hit can answer, 1 to 200: the guide's CACHE_MESSAGE_LIMIT */
@@ -104,24 +109,28 @@ export interface CacheSettings {
 }
 
 /** Behind the oldest element: that is the conversation's first message. No JSON text is this. */
-const BEGINNING = Buffer.from("^");
+const BEGINNING = "^" as MessageJson;
 
 /** @returns the list's elements for a snapshot, newest first */
-export function toElements({ messages, whole }: Snapshot, messageLimit: number): Buffer[] {
-  const elements = messages.map((json) => Buffer.from(json));
-  if (whole) elements.push(BEGINNING);
+export function toElements({ messages, whole }: Snapshot, messageLimit: number): MessageJson[] {
   // One more than a hit can show: it tells whether there are more.
-  return elements.slice(0, messageLimit + 1);
+  return (whole ? [...messages, BEGINNING] : messages).slice(0, messageLimit + 1);
 }
 
 /** @param elements the first `limit + 1` of the list; none when there is no list */
-export function fromElements(elements: readonly Buffer[], limit: number): CachedMessages | CacheMiss {
-  if (elements.length === 0) return "absent";
-  const whole = elements.at(-1)?.equals(BEGINNING) ?? false;
+export function fromElements(
+  elements: readonly MessageBytes[] | readonly MessageJson[],
+  limit: number,
+): CachedMessages | CacheMiss {
+  const last = elements.at(-1);
+  if (last === undefined) return "absent";
+  const whole = typeof last === "string" ? last === BEGINNING : last.length === 1 && last[0] === BEGINNING_BYTE;
   if (!whole && elements.length <= limit) return "short";
-  const messages = whole ? elements.slice(0, -1) : elements;
-  return { messages: messages.slice(0, limit), hasMore: messages.length > limit };
+  const count = whole ? elements.length - 1 : elements.length;
+  return { messages: elements.slice(0, Math.min(limit, count)), hasMore: count > limit };
 }
+
+const BEGINNING_BYTE = 0x5e;
 
 /** @returns how long a conversation stays after the read that cached it */
 export function fillTtlMs({ idleMs }: Snapshot, { ttlMs, activeTtlMs, idleTtlMs }: CacheSettings): number {

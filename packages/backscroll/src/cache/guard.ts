@@ -1,5 +1,5 @@
 import { Breaker } from "./breaker.ts";
-import type { CacheNode } from "./conversation-cache.ts";
+import { type CacheNode, CacheRefusal } from "./conversation-cache.ts";
 import { withDeadline } from "./deadline.ts";
 import type { CacheMetrics, CacheOperation } from "./metrics.ts";
 
@@ -36,7 +36,8 @@ export class Guard {
       metrics.called(operation, "ok", performance.now() - startedAt);
       return result;
     } catch (error) {
-      breaker.failed();
+      if (error instanceof CacheRefusal) breaker.succeeded();
+      else breaker.failed();
       metrics.called(operation, "failed", performance.now() - startedAt);
       throw error;
     }

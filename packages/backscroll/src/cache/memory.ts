@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { ConversationRef } from "../domain/conversation.ts";
+import type { MessageJson } from "../domain/message.ts";
 import {
   type CacheNode,
   type CacheSettings,
@@ -13,11 +14,12 @@ import {
 interface Entry {
   readonly version: number;
   /** newest first */
-  readonly elements: readonly Buffer[];
+  readonly elements: readonly MessageJson[];
 }
 
-/** What an entry costs beyond its text. */
+/** What an entry, and each text in it, costs beyond its characters. */
 const ENTRY_BYTES = 256;
+const TEXT_BYTES = 24;
 
 /** The cache of one process, bounded in bytes: for the embedded default and for tests. */
 export function createMemoryCache(settings: CacheSettings, { bytesMax }: { bytesMax: number }): ConversationCache {
@@ -25,7 +27,7 @@ export function createMemoryCache(settings: CacheSettings, { bytesMax }: { bytes
   const hitTtlMs = settings.ttlMs * HIT_TTL_SHARE;
   const entries = new LRUCache<string, Entry>({
     maxSize: bytesMax,
-    sizeCalculation: ({ elements }) => elements.reduce((sum, element) => sum + element.length, ENTRY_BYTES),
+    sizeCalculation: ({ elements }) => elements.reduce((sum, text) => sum + sizeOf(text), ENTRY_BYTES),
   });
   const leases = new LRUCache<string, string>({ max: 100_000, ttl: fillDeadlineMs });
   const node: CacheNode = { name: "memory", incarnation: {}, ping: async () => undefined };
@@ -71,8 +73,7 @@ export function createMemoryCache(settings: CacheSettings, { bytesMax }: { bytes
         entries.delete(key);
         return "dropped";
       }
-      const newer = messages.map((json) => Buffer.from(json)).toReversed();
-      const elements = [...newer, ...entry.elements].slice(0, messageLimit + 1);
+      const elements = [...messages.toReversed(), ...entry.elements].slice(0, messageLimit + 1);
       entries.set(key, { version, elements }, { ttl: activeTtlMs });
       return "extended";
     },
@@ -97,6 +98,13 @@ export function createMemoryCache(settings: CacheSettings, { bytesMax }: { bytes
     },
   };
 }
+
+/** V8 keeps a text in one byte a character, or in two when there is a character beyond Latin-1. */
+function sizeOf(text: string): number {
+  return TEXT_BYTES + text.length * (BEYOND_LATIN_1.test(text) ? 2 : 1);
+}
+
+const BEYOND_LATIN_1 = /[\u0100-\uffff]/;
 
 function keyOf({ userId, id }: ConversationRef): string {
   return `${userId}:${id}`;

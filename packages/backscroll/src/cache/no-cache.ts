@@ -17,6 +17,7 @@ export function createNoCache(metrics: CacheMetrics, announce?: HistoryCache["ch
       const { messages } = snapshot;
       return { messages: messages.slice(0, limit), hasMore: messages.length > limit, source: "bypass" };
     },
+    readAside: () => metrics.read("bypass"),
     appended: tell,
     changed: tell,
     uncertain: (at) => void tell(at),

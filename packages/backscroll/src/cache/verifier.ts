@@ -66,7 +66,7 @@ export class Verifier {
     ]);
     if (cached === "unavailable") return cached;
     const equal = cached !== null && cached === stored;
-    metrics.check(equal ? "equal" : "different");
+    if (cached !== null) metrics.check(equal ? "equal" : "different");
     if (equal) this.#trust.record(key, epoch);
     else await discard(at);
     return "checked";

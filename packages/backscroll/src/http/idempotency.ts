@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { tryDecode } from "hono/utils/url";
 import { invalidRequest } from "../domain/errors.ts";
 import { ID_PATTERN } from "../domain/ids.ts";
 import { runOnce, type StoredResponse } from "../service/idempotency.ts";
@@ -42,8 +43,7 @@ async function tellCache(c: Context, { contentType, body }: StoredResponse): Pro
   const answered: unknown =
     typeof answer === "object" && answer !== null ? Reflect.get(answer, "conversation_id") : undefined;
   // The answer first: the path of a turn names no conversation.
-  // Of what an id may hold, only the colon is ever escaped.
-  const path = c.req.path.replaceAll(/%3a/gi, ":");
+  const path = tryDecode(c.req.path, decodeURIComponent);
   const conversationId = answered ?? /^\/api\/conversations\/([^/]+)/.exec(path)?.[1];
   if (typeof conversationId !== "string" || !ID_PATTERN.test(conversationId)) return;
   await deps.cache.changed(toRef({ userId: user.id, conversationId }));

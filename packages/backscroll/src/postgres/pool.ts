@@ -77,6 +77,15 @@ export function openDatabase(options: PoolOptions): Database {
   };
 }
 
+/** Errors of statements that were never sent. */
+const changedNothing = new WeakSet<Error>();
+
+/** @returns whether a statement that failed so may have been committed all the same */
+export function mayHaveCommitted(error: unknown): boolean {
+  // What PostgreSQL refuses, it has rolled back; what means that it goes away is translated.
+  return !(error instanceof pg.DatabaseError || (error instanceof Error && changedNothing.has(error)));
+}
+
 async function run<Row extends pg.QueryResultRow>(
   on: pg.PoolClient,
   { name, text, values }: Statement,
@@ -94,7 +103,11 @@ async function run<Row extends pg.QueryResultRow>(
  * runs into its own id) leaves it as good as new: only a broken one goes.
  */
 async function runInPool<Row extends pg.QueryResultRow>(pool: pg.Pool, statement: Statement): Promise<readonly Row[]> {
-  const client = await pool.connect().catch(rethrowTranslated);
+  const client = await pool.connect().catch((error: unknown) => {
+    const translated = translate(error);
+    if (translated instanceof Error) changedNothing.add(translated);
+    throw translated;
+  });
   client.on("error", reportedByStatement);
   let broken = false;
   try {

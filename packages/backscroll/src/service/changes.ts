@@ -1,6 +1,7 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import type { NewMessage } from "../domain/message.ts";
 import type { AppendResult } from "../postgres/append.ts";
+import { mayHaveCommitted } from "../postgres/pool.ts";
 import type { Appender } from "./appender.ts";
 import type { Deps } from "./deps.ts";
 
@@ -30,12 +31,11 @@ export async function changeConversation<Result>(
   return result;
 }
 
-/** What failed may have been committed all the same. */
 async function orUncertain<Result>(deps: Deps, ref: ConversationRef, change: Promise<Result>): Promise<Result> {
   try {
     return await change;
   } catch (error) {
-    deps.cache.uncertain(ref);
+    if (mayHaveCommitted(error)) deps.cache.uncertain(ref);
     throw error;
   }
 }

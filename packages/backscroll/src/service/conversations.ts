@@ -114,6 +114,8 @@ export async function finishErasures(deps: Deps): Promise<void> {
 
 /** In batches: no transaction holds a million rows. What it used stays counted. */
 async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
+  // Whoever marked it may have died before it told the cache.
+  await deps.cache.changed(ref);
   await foldUsage(deps.db, ref.userId);
   while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH)) {
     // The next process goes on with it.

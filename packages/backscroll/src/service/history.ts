@@ -83,6 +83,7 @@ export async function getRecentMessages(
     const last = recent.messages.at(-1);
     return { ...recent, nextCursor: recent.hasMore && last ? encodeMessageCursor(seqOfMessage(last)) : null };
   }
+  deps.cache.readAside(toRef(at));
   const cursorSeq = before === undefined ? null : decodeMessageCursor(before);
   const range = await seqRange(deps, at, filter);
   const window = await listNewestMessages(deps.db, toRef(at), {
@@ -116,6 +117,7 @@ export async function getMessagesAfter(
 ): Promise<MessagesSlice> {
   checkSlice({ limit });
   const cursorSeq = decodeMessageCursor(after);
+  deps.cache.readAside(toRef(at));
   const range = await seqRange(deps, at, filter);
   const window = await listOldestMessages(deps.db, toRef(at), {
     afterSeq: Math.max(cursorSeq, range.afterSeq),
@@ -139,6 +141,7 @@ export async function getMessagesAround(
 ): Promise<MessagesAround> {
   checkSlice({ limit });
   const ref = toRef(at);
+  deps.cache.readAside(ref);
   const found = await findMessages(deps.db, ref, [toStoredId(at.userId, around).id]);
   if (!found) throw conversationNotFound();
   const [middle] = found.messages;
@@ -188,6 +191,7 @@ export async function getFullHistory(
 ): Promise<{ messages: readonly MessageJson[]; pagination: Pagination }> {
   checkSlice({ page, pageSize });
   const ref = toRef(at);
+  deps.cache.readAside(ref);
   const skip = (page - 1) * pageSize;
   const fields = filter.fields ?? null;
   const range = await seqRange(deps, at, filter);

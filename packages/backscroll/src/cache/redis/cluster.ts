@@ -8,6 +8,8 @@ import type { Server } from "./url.ts";
 
 /** What a node may take to tell its slots before the next is asked. */
 const ASK_MS = 1_000;
+const TRY_AGAIN_TIMES = 3;
+const TRY_AGAIN_MS = 10;
 const NO_MASTER = "the cluster has no master for this slot";
 
 /**
@@ -70,20 +72,37 @@ export class ClusterLink implements RedisLink {
   async send(key: string, args: readonly (string | Buffer)[]): Promise<unknown> {
     const owner = this.#masters.get(this.#owners[slotOf(key)] ?? "");
     if (!owner) throw new Error(NO_MASTER);
-    try {
-      return await owner.send(args);
-    } catch (error) {
-      const [, slot, name = ""] = /^MOVED (\d+) (\S+)$/.exec(errorMessage(error)) ?? [];
-      if (slot === undefined) throw error;
-      const target = this.#masters.get(name);
-      if (!target?.isOpen) {
-        this.#waking.abort();
-        throw error;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await owner.send(args);
+      } catch (error) {
+        // Each of these is a refusal, so the command is not sent twice.
+        const message = errorMessage(error);
+        if (!message.startsWith("TRYAGAIN")) return this.#redirect(args, message, error);
+        // A slot is being moved, and the keys of the command lie on both sides.
+        if (tries === TRY_AGAIN_TIMES) throw error;
+        await wait(TRY_AGAIN_MS, this.#closing.signal);
       }
-      // The old owner has refused it, so it is not sent twice. The slot is the other's before its answer comes.
-      this.#owners[Number(slot)] = name;
-      return await target.send(args);
     }
+  }
+
+  /** Follows a redirection to a connected master. @throws the refusal when it is none, or not connected */
+  async #redirect(args: readonly (string | Buffer)[], message: string, refusal: unknown): Promise<unknown> {
+    const [, kind, slot, name = ""] = /^(MOVED|ASK) (\d+) (\S+)$/.exec(message) ?? [];
+    if (kind === undefined) throw refusal;
+    const target = this.#masters.get(name);
+    if (!target?.isOpen) {
+      this.#waking.abort();
+      throw refusal;
+    }
+    if (kind === "MOVED") {
+      // The slot is the other's before its answer comes.
+      this.#owners[Number(slot)] = name;
+      return target.send(args);
+    }
+    // It holds for the next command on that connection.
+    const [, reply] = await Promise.all([target.send(["ASKING"]), target.send(args)]);
+    return reply;
   }
 
   async sendToAll<Reply>(

@@ -15,7 +15,7 @@ export interface LinkOptions {
   readonly onError: (error: Error) => void;
 }
 
-const CHECK_INTERVAL_MS = 3_000;
+const CHECK_INTERVAL_MS = 1_000;
 
 /**
  * Connects by URL: `redis://user:password@host:6379/0` to one server; `redis+cluster://host:port,host:port` to a Redis

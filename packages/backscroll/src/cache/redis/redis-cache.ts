@@ -1,6 +1,8 @@
 import { LRUCache } from "lru-cache";
+import { ErrorReply } from "redis";
 import type { ConversationRef } from "../../domain/conversation.ts";
 import {
+  CacheRefusal,
   type CacheSettings,
   type ConversationCache,
   fillTtlMs,
@@ -22,7 +24,8 @@ const SCAN_COUNT = "1000";
  *
  * @param prefix carries the id of the database: a shared or recreated one never meets another's keys
  */
-export function createRedisCache(link: RedisLink, settings: CacheSettings, prefix: string): ConversationCache {
+export function createRedisCache(redis: RedisLink, settings: CacheSettings, prefix: string): ConversationCache {
+  const link = tellRefusals(redis);
   const { messageLimit, ttlMs, activeTtlMs, fillDeadlineMs } = settings;
   const scripts = { append: loadScript("append"), fill: loadScript("fill") };
   const everyMs = Math.ceil(ttlMs * RENEWAL_SHARE);
@@ -70,8 +73,7 @@ export function createRedisCache(link: RedisLink, settings: CacheSettings, prefi
 
     async append(at, { versionBefore, version, messages }) {
       const { all } = keysOf(prefix, at);
-      const elements = messages.map((json) => Buffer.from(json));
-      const args = [String(versionBefore), String(version), String(messageLimit), String(activeTtlMs), ...elements];
+      const args = [String(versionBefore), String(version), String(messageLimit), String(activeTtlMs), ...messages];
       const result = await runScript(link, scripts.append, all, args);
       return result === 1 ? "extended" : result === 0 ? "ignored" : "dropped";
     },
@@ -97,6 +99,26 @@ export function createRedisCache(link: RedisLink, settings: CacheSettings, prefi
     async close() {
       link.close();
     },
+  };
+}
+
+/** Error replies that mean "not now": the server is starting, or its cluster or its master is not there. */
+const NOT_NOW = /^(LOADING|CLUSTERDOWN|MASTERDOWN)/;
+
+/** The same link, whose other error replies are refusals: a server that is full or may not write is there. */
+function tellRefusals(link: RedisLink): RedisLink {
+  return {
+    node: (key) => link.node(key),
+    async send(key, args) {
+      try {
+        return await link.send(key, args);
+      } catch (error) {
+        if (!(error instanceof ErrorReply) || NOT_NOW.test(error.message)) throw error;
+        throw new CacheRefusal(error.message, { cause: error });
+      }
+    },
+    sendToAll: (run) => link.sendToAll(run),
+    close: () => link.close(),
   };
 }
 
