@@ -79,7 +79,7 @@ export const GUARDS: readonly Guard[] = [
   {
     file: PORT,
     guard: `"^" is no message`,
-    edits: [["const messages = whole ? elements.slice(0, -1) : elements;", "const messages = elements;"]],
+    edits: [["const count = whole ? elements.length - 1 : elements.length;", "const count = elements.length;"]],
   },
   {
     file: PORT,
@@ -89,7 +89,7 @@ export const GUARDS: readonly Guard[] = [
   {
     file: PORT,
     guard: "the list holds one more than a hit shows",
-    edits: [["elements.slice(0, messageLimit + 1)", "elements.slice(0, messageLimit)"]],
+    edits: [[".slice(0, messageLimit + 1);", ".slice(0, messageLimit);"]],
   },
   // Reading.
   {
