@@ -41,17 +41,20 @@ const ERASE_BATCH = 5_000;
 export async function createConversation(
   deps: Deps,
   userId: number,
-  { id = mintId(), title, metadata }: NewConversation,
+  { id: givenId, title, metadata }: NewConversation,
 ): Promise<{ created: boolean; conversation: Conversation }> {
+  const id = givenId ?? mintId();
   checkConversationFields({ id, title, metadata });
   const stored = toStoredId(userId, id);
   const ref = { userId, id: stored.id };
-  const inserted = await insertConversation(deps.db, ref, {
+  const insertion = insertConversation(deps.db, ref, {
     clientId: stored.clientId,
     title: title ?? DEFAULT_TITLE,
     titleSource: title === undefined ? "default" : "user",
     metadata: metadata ?? {},
   });
+  // Somebody may have asked for a known id before, and been told that there is none; or there was another of that id.
+  const inserted = await (givenId === undefined ? insertion : changeConversation(deps, ref, insertion));
   if (inserted) return { created: true, conversation: inserted.conversation };
   const found = await findConversation(deps.db, ref);
   if (

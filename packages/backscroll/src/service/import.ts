@@ -184,7 +184,7 @@ class Importer {
       this.#refuseSecondOwner(parsed.conversation_id);
       const stored = toStoredId(userId, parsed.conversation_id);
       const ref = { userId, id: stored.id };
-      const created = await insertImportedConversation(this.#deps.db, ref, {
+      const insertion = insertImportedConversation(this.#deps.db, ref, {
         clientId: stored.clientId,
         title: parsed.title,
         metadata: parsed.metadata,
@@ -192,6 +192,7 @@ class Importer {
         archived: parsed.archived,
         createdAt: new Date(parsed.created_at),
       });
+      const created = await changeConversation(this.#deps, ref, insertion);
       if (created) this.result.conversationsCreated += 1;
       else if (await findConversation(this.#deps.db, ref)) this.result.conversationsExisting += 1;
       else
