@@ -55,10 +55,10 @@ export class Observations {
     this.#story.push({ at: performance.now(), conversation: conversation && nameOf(conversation), text });
   }
 
-  /** @returns a line for everything that was told of this conversation, or of all */
-  storyOf(conversation: string): readonly string[] {
+  /** @returns a line for everything that was told of this conversation, or of all, until this time */
+  storyOf(conversation: string, until: number): readonly string[] {
     return this.#story
-      .filter((line) => line.conversation === null || line.conversation === conversation)
+      .filter((line) => line.at <= until && (line.conversation === null || line.conversation === conversation))
       .map(({ at, text }) => `${(at - this.#startedAt).toFixed(1).padStart(8)} ${text}`);
   }
 }

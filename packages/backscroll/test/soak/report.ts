@@ -1,7 +1,6 @@
 import type { Report } from "./run.ts";
 
 const VIOLATIONS_TOLD = 5;
-const STORY_LINES = 400;
 
 /** What to print of a seed that failed. */
 export function tellViolations(report: Report, { processes }: { processes: boolean }): string {
@@ -9,9 +8,8 @@ export function tellViolations(report: Report, { processes }: { processes: boole
   const told = violations
     .slice(0, VIOLATIONS_TOLD)
     .map(({ rule, conversation, text }) => `  ${conversation}: ${rule}\n    ${text}`);
-  const story = report.story.split("\n").slice(-STORY_LINES).join("\n");
   return [
-    story,
+    report.story,
     `seed ${seed} broke the promise ${violations.length} times; the first:`,
     ...told,
     `again: npm run test:soak -- --from ${seed} --seeds 1${processes ? " --processes" : ""}`,

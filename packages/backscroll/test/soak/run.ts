@@ -34,7 +34,7 @@ export interface Report {
   /** what the servers counted, all together */
   readonly counters: Counters;
   readonly violations: readonly Violation[];
-  /** what happened to the conversation of the first violation, for people; empty when there is none */
+  /** what happened to the conversation before the first violation, for people; empty when there is none */
   readonly story: string;
 }
 
@@ -44,6 +44,7 @@ const AUDIT_TAKES_MS = 300;
 const RECOVER_MS_MAX = 10_000;
 const LOOK_MS_MAX = 700;
 const LOOK_PAUSE_MS = 15;
+const STORY_LINES = 200;
 const SIZE = { clients: 6, stepsEach: 30, faults: 5 };
 
 const CONVERSATIONS: readonly ConversationOfRun[] = [
@@ -71,7 +72,7 @@ export async function runSeed(seed: number, { databaseUrl, redisServer, processe
     const late = await run.settle();
     const found = await run.check();
     const violations = [...found.violations, ...late];
-    const story = violations[0] ? run.story(violations[0].conversation) : "";
+    const story = violations[0] ? run.story(violations[0]) : "";
     return { ...found, violations, story, seed, ms: performance.now() - startedAt };
   } finally {
     await run.end();
@@ -174,9 +175,10 @@ class Run {
     };
   }
 
-  story(conversation: string): string {
+  story({ conversation, at }: Violation): string {
     const { clients: _, ...program } = this.#program;
-    return [JSON.stringify(program), ...this.#observations.storyOf(conversation)].join("\n");
+    const lines = this.#observations.storyOf(conversation, at).slice(-STORY_LINES);
+    return [JSON.stringify(program), ...lines].join("\n");
   }
 
   async end(): Promise<void> {
