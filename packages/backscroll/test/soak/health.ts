@@ -70,6 +70,11 @@ export class Health {
     return [...this.#conditions].filter(([, { current }]) => current !== null).map(([name]) => name);
   }
 
+  /** Waits for nobody any more. */
+  stop(): void {
+    this.#givenUp = true;
+  }
+
   /**
    * @returns from when on a change that was made in this time has to be seen on a server: at once, if both its own and
    * the other were healthy then

@@ -21,6 +21,8 @@ const { values } = parseArgs({
 const [count, from] = [Number(values.seeds), Number(values.from)];
 const { processes } = values;
 
+// Ends what was started.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const dataDir = mkdtempSync(join(tmpdir(), `backscroll-test-${process.pid}-`));
 chmodSync(dataDir, 0o755);
 const postgres = await startEmbeddedPostgres({

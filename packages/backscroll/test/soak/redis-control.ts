@@ -31,6 +31,10 @@ export async function startRedisControl(program: string): Promise<RedisControl> 
   let child = await launch(program, port, directory);
   const url = `redis://127.0.0.1:${port}`;
 
+  // However this process ends by itself, its Redis does not outlive it.
+  const killAtExit = (): void => void child.kill("SIGKILL");
+  process.once("exit", killAtExit);
+
   const ask = async (...command: readonly string[]): Promise<unknown> => {
     const client = createClient({ url, socket: { reconnectStrategy: false } });
     client.on("error", () => undefined); // the command's own rejection tells it
@@ -64,6 +68,7 @@ export async function startRedisControl(program: string): Promise<RedisControl> 
     stop: () => void child.kill("SIGSTOP"),
     continue: () => void child.kill("SIGCONT"),
     async close() {
+      process.off("exit", killAtExit);
       await kill();
       rmSync(directory, { recursive: true, force: true });
     },

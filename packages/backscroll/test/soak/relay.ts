@@ -14,7 +14,7 @@ export interface Relay {
   delay(ms: Delay): void;
   /** Nothing passes and nobody is told; what is sent meanwhile arrives after `heal`, even if its sender is gone. */
   freeze(): void;
-  /** Resets every connection, and every new one; what was on its way is lost. */
+  /** Ends every connection, and every new one at once; what was on its way is lost. */
   cut(): void;
   /** As it was at first. */
   heal(): void;
@@ -32,7 +32,7 @@ export async function startRelay(target: NetConnectOpts, distance: Delay): Promi
 
   const server = createServer((client) => {
     if (state === "cut") {
-      reset(client);
+      client.destroy();
       return;
     }
     const outward = connect(target);
@@ -56,7 +56,8 @@ export async function startRelay(target: NetConnectOpts, distance: Delay): Promi
   const cut = (): void => {
     state = "cut";
     for (const pipe of pipes) pipe.discard();
-    for (const socket of sockets) reset(socket);
+    // Not `resetAndDestroy`: a worker thread with a socket that was reset while it wrote may never end.
+    for (const socket of sockets) socket.destroy();
   };
   return {
     port: (server.address() as AddressInfo).port,
@@ -78,12 +79,6 @@ export async function startRelay(target: NetConnectOpts, distance: Delay): Promi
       await once(server, "close");
     },
   };
-}
-
-function reset(socket: Socket): void {
-  // A Unix socket cannot be reset.
-  if (socket.remoteAddress === undefined) socket.destroy();
-  else socket.resetAndDestroy();
 }
 
 /** One direction of one connection: chunks wait for their time, and the end of the stream behind them. */

@@ -182,6 +182,7 @@ class Run {
   }
 
   async end(): Promise<void> {
+    this.#health.stop();
     await this.#fleet.close();
   }
 
