@@ -1,9 +1,13 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import pg from "pg";
 import type { BackscrollInternals } from "../packages/backscroll/src/create.ts";
+import { freezeUnderLoad } from "../packages/backscroll/test/cache-load.ts";
 import { type Bench, CONTENT, openBackscroll, say, USER } from "./bench-context.ts";
 import { type HttpBench, serveHttp, staticApp } from "./http.ts";
 import { openBenchRedis, type BenchRedis } from "./redis.ts";
-import { atLeast, rateText, ratioText, type Section, table, type Target } from "./report.ts";
+import { atLeast, msText, rateText, ratioText, type Section, table, type Target } from "./report.ts";
 import { inProcess, interleave, measureRate, median, ratio, type Subject } from "./rounds.ts";
 import { newConversations } from "./seed.ts";
 
@@ -30,10 +34,11 @@ export async function measureCache(bench: Bench): Promise<Section> {
     ]);
     const costs = await measureRedisCosts(bench, redis, withRedis);
     const hits = await measureHitRate(bench, redis, withRedis);
+    const frozen = await measureFrozen(bench, redis);
     return {
       title: `Recent ${LIMIT}, cached`,
-      text: [reads.text, costs, hits.text].join("\n\n"),
-      targets: [...reads.targets, hits.target],
+      text: [reads.text, costs, hits.text, frozen.text].join("\n\n"),
+      targets: [...reads.targets, hits.target, frozen.target],
     };
   } finally {
     await Promise.all([memory.close(), withRedis.close()]);
@@ -207,6 +212,63 @@ async function measureHitRate(
   } finally {
     await other.close();
   }
+}
+
+const FROZEN_CLIENTS = 4;
+const FROZEN_MARGIN_MS = 20;
+
+/** A service of its own, asked over HTTP while its Redis is stopped and goes on. */
+async function measureFrozen(
+  { database, backscroll, effort }: Bench,
+  redis: BenchRedis,
+): Promise<{ text: string; target: Target }> {
+  say("frozen Redis");
+  const service = await startService({ DATABASE_URL: database.url, REDIS_URL: redis.url, LOG_LEVEL: "silent" });
+  try {
+    const requests = effort.rounds * 200;
+    const { phases, failures, wrong } = await freezeUnderLoad(service.url, redis, {
+      clients: FROZEN_CLIENTS,
+      requests,
+    });
+    const bound = backscroll.config.cacheTimeoutMs + FROZEN_MARGIN_MS;
+    const rows = Object.entries(phases).map(([phase, { requests: count, p50, p99, max }]) => [
+      phase,
+      count.toLocaleString("en-US"),
+      msText(p50),
+      msText(p99),
+      msText(max),
+    ]);
+    return {
+      text:
+        `Redis frozen (SIGSTOP) under ${FROZEN_CLIENTS} clients that save and read over HTTP: ${failures.length} failed ` +
+        `requests, ${wrong.length} wrong answers.\n\n${table(["", "requests", "p50", "p99", "slowest"], rows)}`,
+      target: {
+        name: "p99 while Redis is frozen and the breaker open; no failed request, no wrong answer",
+        wanted: `≤ ${bound} ms`,
+        reached: `**${msText(phases.frozen.p99)}**, ${failures.length} failed, ${wrong.length} wrong`,
+        met: phases.frozen.p99 <= bound && failures.length === 0 && wrong.length === 0,
+      },
+    };
+  } finally {
+    await service.close();
+  }
+}
+
+async function startService(environment: Record<string, string>): Promise<{ url: string; close(): Promise<void> }> {
+  const main = fileURLToPath(new URL("../packages/backscroll/src/cli/main.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=backscroll-source", main, "--json", "--port", "0"], {
+    env: { PATH: process.env["PATH"], ...environment },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  const [line] = (await once(child.stdout, "data")) as [Buffer];
+  return {
+    url: (JSON.parse(line.toString()) as { url: string }).url,
+    async close() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
 }
 
 async function countReads(services: readonly BackscrollInternals[]): Promise<{ hits: number; all: number }> {

@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { CoherentCache, type HistoryCache } from "./cache/coherent-cache.ts";
+import { CoherentCache } from "./cache/coherent-cache.ts";
 import type { CacheSettings, ConversationCache } from "./cache/conversation-cache.ts";
+import type { HistoryCache } from "./cache/history-cache.ts";
 import { createMemoryCache } from "./cache/memory.ts";
 import { type CacheMetrics, createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
 import { createNoCache } from "./cache/no-cache.ts";

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { pino } from "pino";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { HistoryCache } from "./cache/coherent-cache.ts";
+import type { HistoryCache } from "./cache/history-cache.ts";
 import { type Config, loadOptions } from "./config.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { errorMessage } from "./domain/errors.ts";

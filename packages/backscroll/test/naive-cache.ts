@@ -1,5 +1,5 @@
 import { createClient } from "redis";
-import type { HistoryCache } from "../src/cache/coherent-cache.ts";
+import type { HistoryCache } from "../src/cache/history-cache.ts";
 import type { ConversationRef } from "../src/domain/conversation.ts";
 import type { MessageJson } from "../src/domain/message.ts";
 

@@ -2,7 +2,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { inject, test as base } from "vitest";
 import { loadConfig } from "../src/config.ts";
-import type { HistoryCache } from "../src/cache/coherent-cache.ts";
+import type { HistoryCache } from "../src/cache/history-cache.ts";
 import { type BackscrollInternals, type BackscrollOptions, create } from "../src/create.ts";
 import type { ConversationName } from "../src/service/messages.ts";
 import { resolveUser } from "../src/service/users.ts";

@@ -1,6 +1,5 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import { errorMessage } from "../domain/errors.ts";
-import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import type {
   CachedMessages,
   CacheMiss,
@@ -12,38 +11,11 @@ import type {
 import { withDeadline } from "./deadline.ts";
 import { DirtyConversations } from "./dirty-conversations.ts";
 import { BreakerOpenError, Guard } from "./guard.ts";
+import type { HistoryCache, LoadSnapshot, RecentMessages } from "./history-cache.ts";
 import type { CacheMetrics, ReadSource } from "./metrics.ts";
 import { SharedQueries } from "./shared-queries.ts";
 import type { Epoch } from "./trust.ts";
 import { Verifier } from "./verifier.ts";
-
-/** Reads the newest `length` messages, or as many as there are, from PostgreSQL. @returns null when there is no such conversation */
-export type LoadSnapshot = (length: number) => Promise<Snapshot | null>;
-
-export interface RecentMessages {
-  /** newest first */
-  readonly messages: readonly MessageBytes[] | readonly MessageJson[];
-  /** whether the conversation has older ones */
-  readonly hasMore: boolean;
-  readonly source: ReadSource;
-}
-
-/** What a service needs of a cache: it may answer for PostgreSQL, and it has to be told of every change. */
-export interface HistoryCache {
-  /** @returns the newest messages, at most `limit`; null when there is no such conversation */
-  readRecent(at: ConversationRef, limit: number, load: LoadSnapshot): Promise<RecentMessages | null>;
-  /** After the COMMIT of new messages, and before anybody is told. Never rejects. */
-  appended(at: ConversationRef, extension: Extension): Promise<void>;
-  /** After the COMMIT of any other change, and before anybody is told. Never rejects. */
-  changed(at: ConversationRef): Promise<void>;
-  /** A change that may or may not have been committed. */
-  uncertain(at: ConversationRef): void;
-  /** for people and for `/readyz`; `off`: there is none */
-  readonly state: "ok" | "unavailable" | "off";
-  /** A read that was not asked of it: counted like the others. */
-  readAside(at: ConversationRef): void;
-  close(): Promise<void>;
-}
 
 export interface CoherentCacheOptions {
   readonly cache: ConversationCache;
@@ -225,7 +197,6 @@ export class CoherentCache implements HistoryCache {
     if ((await this.#verifier.check(at, key, epoch)) === "unavailable") return "unavailable";
     // The check may have been another reader's, of an epoch before this one.
     if (!this.#verifier.isTrusted(at, key, epoch)) return "absent";
-    if (this.#dirty.has(key)) return "unavailable";
     // Read again: what was read before the comparison may be older than what was compared.
     const checked = await this.#read(at, node, limit);
     return this.#isNow(at, epoch) ? checked : "unavailable";

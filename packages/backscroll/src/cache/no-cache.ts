@@ -1,4 +1,4 @@
-import type { HistoryCache } from "./coherent-cache.ts";
+import type { HistoryCache } from "./history-cache.ts";
 import type { CacheMetrics } from "./metrics.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { LRUCache } from "lru-cache";
-import type { HistoryCache } from "../cache/coherent-cache.ts";
+import type { HistoryCache } from "../cache/history-cache.ts";
 import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";

@@ -1,4 +1,4 @@
-import type { LoadSnapshot, RecentMessages } from "../cache/coherent-cache.ts";
+import type { LoadSnapshot, RecentMessages } from "../cache/history-cache.ts";
 import type { ReadSource } from "../cache/metrics.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { decodeMessageCursor, encodeMessageCursor } from "../domain/cursor.ts";

@@ -1,4 +1,5 @@
-import type { CoherentCache, RecentMessages } from "../../src/cache/coherent-cache.ts";
+import type { CoherentCache } from "../../src/cache/coherent-cache.ts";
+import type { RecentMessages } from "../../src/cache/history-cache.ts";
 import type { Schedule } from "./explorer.ts";
 import { show, type Truth } from "./truth.ts";
 

@@ -1,4 +1,5 @@
-import type { CoherentCache, LoadSnapshot, RecentMessages } from "../../src/cache/coherent-cache.ts";
+import type { CoherentCache } from "../../src/cache/coherent-cache.ts";
+import type { LoadSnapshot, RecentMessages } from "../../src/cache/history-cache.ts";
 import type { CacheMetrics } from "../../src/cache/metrics.ts";
 import { acting, actorName } from "./actor.ts";
 import type { CachePair } from "./cache-pairs.ts";
