@@ -216,7 +216,7 @@ export const LIES: readonly Lie[] = [
     letter: "j",
     guarantee: "two people with the same conversation id write and read each their own",
     truth: "3 2 1 / other other other",
-    lie: "other other other 3 2 1",
+    lie: "other other other",
     async tell(world) {
       const server = await world.server();
       const id = await converse(server, 3);
