@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectRedis } from "../packages/backscroll/src/cache/redis/link.ts";
 import { findRedisServer } from "../packages/backscroll/test/find-redis.ts";
+import { freePort } from "../packages/backscroll/test/free-port.ts";
 
 /** A Redis of this run. */
 export interface BenchRedis {
@@ -47,14 +47,4 @@ export async function openBenchRedis(): Promise<BenchRedis> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("a server on a port has one");
-  return address.port;
 }

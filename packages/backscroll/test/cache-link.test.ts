@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { RedisLink } from "../src/cache/redis/redis-link.ts";
-import { freePort, linkTo, startRedis } from "./redis-server.ts";
+import { freePort } from "./free-port.ts";
+import { linkTo, startRedis } from "./redis-server.ts";
 import { temporaryDirectory } from "./service-process.ts";
 
 const FAST = { checkIntervalMs: 100, connectTimeoutMs: 1_000 };

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, onTestFinished } from "vitest";
 import { connectRedis, type LinkOptions } from "../src/cache/redis/link.ts";
 import type { RedisLink } from "../src/cache/redis/redis-link.ts";
+import { freePort } from "./free-port.ts";
 
 /** A Redis of a test's own, on a free port of loopback. */
 export interface RedisProcess {
@@ -100,14 +100,4 @@ export async function linkTo(url: string, options: Partial<LinkOptions> = {}): P
   const link = await connectRedis(url, { connectTimeoutMs: 5_000, onError: () => undefined, ...options });
   onTestFinished(() => link.close());
   return link;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }

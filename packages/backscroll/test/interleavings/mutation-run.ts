@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findRedisServer } from "../find-redis.ts";
@@ -11,6 +10,7 @@ import { openLab } from "./lab.ts";
 import { loadWithout, PACKAGE } from "./load-without.ts";
 import { type Caught, toMarkdown } from "./mutation-report.ts";
 import { SCENARIOS } from "./scenarios/scenarios.ts";
+import { freePort } from "../free-port.ts";
 
 /**
  * Takes out one guard after the other, and looks for an interleaving that then goes wrong. Writes
@@ -64,16 +64,6 @@ async function startRedis(directory: string): Promise<{ child: ChildProcess; url
   for await (const chunk of child.stdout) if (String(chunk).includes("Ready to accept connections")) break;
   child.stdout.resume();
   return { child, url: `redis://127.0.0.1:${port}` };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }
 
 await main(process.argv[2]);

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
+import { freePort } from "../free-port.ts";
 
 /** One Redis that is killed, frozen, emptied, and brought back with what it held some time ago. */
 export interface RedisControl {
@@ -86,14 +86,4 @@ async function launch(program: string, port: number, directory: string): Promise
   if (!/Ready to accept connections/.test(log)) throw new Error(`Redis did not start: ${log}`);
   child.stdout.resume();
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }
