@@ -1,0 +1,44 @@
+/** What changed, for another client of the same user: ids and versions, no bodies. Ids as the API shows them. */
+export type Change =
+  | {
+      readonly type: "messages_saved";
+      readonly conversation_id: string;
+      /** the conversation's version after it */
+      readonly version: number;
+      readonly message_ids: readonly string[];
+    }
+  | { readonly type: "message_edited"; readonly conversation_id: string; readonly message_id: string; readonly version: number }
+  | { readonly type: "message_deleted"; readonly conversation_id: string; readonly message_id: string }
+  | {
+      readonly type: "conversation_created" | "conversation_updated" | "conversation_deleted" | "conversation_restored";
+      readonly conversation_id: string;
+    }
+  /** a reply is being written: follow it with `GET /api/chat/{conversation_id}/stream` */
+  | { readonly type: "reply_started" | "reply_ended"; readonly conversation_id: string; readonly message_id: string }
+  /** changes were missed: read everything again */
+  | { readonly type: "resync" };
+
+export interface FeedEntry {
+  /** a client that comes back names the last one it saw */
+  readonly id: string;
+  readonly change: Change;
+}
+
+/** Tells a user's clients, on every server, what changed. */
+export interface ChangeFeed {
+  /** Best effort: never throws, and nobody waits for it. A change that could not be told makes a `resync`. */
+  tell(userId: number, change: Change): void;
+  /**
+   * Follows from a cursor on: everything after it, in order, or a `resync` where that cannot be promised. The first
+   * entry is always one without news (`{ type: "ready" }` on the wire): its id is a cursor to come back with.
+   *
+   * @param cursor id of the last entry seen; null: from now on
+   */
+  follow(userId: number, cursor: string | null, signal: AbortSignal): AsyncIterable<FeedEntry | ReadyEntry>;
+  close(): Promise<void>;
+}
+
+export interface ReadyEntry {
+  readonly id: string;
+  readonly change: null;
+}

@@ -1,0 +1,116 @@
+import type { BackscrollError } from "../domain/errors.ts";
+import type { MessageJson } from "../domain/message.ts";
+import type { ReplyChunk, ReplyPosition, ReplySoFar, ToolChunk } from "../domain/reply.ts";
+
+/** How a reply ended. */
+export type ReplyEnding =
+  /** it is stored: whole, or stopped by its user */
+  | { readonly type: "saved"; readonly message: MessageJson }
+  /** it failed, or was interrupted; what was written is stored, unless that would replace a better reply */
+  | { readonly type: "failed"; readonly error: BackscrollError };
+
+/** Text that comes faster than this is joined: a follower is not woken for every token. */
+const COALESCE_MS = 50;
+
+/**
+ * One reply being written, in this process: everything said so far, for any number of followers. Each reads at its own
+ * pace from a list that all share, so a slow one holds back nobody and costs no memory of its own.
+ */
+export class ReplyLog {
+  readonly messageId: string;
+  /** how it ended, once it has; never rejects */
+  readonly ended: Promise<ReplyEnding>;
+  readonly #chunks: ReplyChunk[] = [];
+  readonly #tools: { at: number; chunk: ToolChunk }[] = [];
+  readonly #onFlush: (chunks: readonly ReplyChunk[], from: ReplyPosition) => void;
+  #text = "";
+  /** text not shown to anybody yet; the end of `#text` */
+  #pending = "";
+  #timer: NodeJS.Timeout | undefined;
+  #grown = Promise.withResolvers<void>();
+  #ending: ReplyEnding | undefined;
+  #resolveEnded: (ending: ReplyEnding) => void;
+
+  /** @param onFlush told of every chunk that followers may see, and how much was said before it */
+  constructor(
+    messageId: string,
+    onFlush: (chunks: readonly ReplyChunk[], from: ReplyPosition) => void = () => undefined,
+  ) {
+    this.messageId = messageId;
+    this.#onFlush = onFlush;
+    const { promise, resolve } = Promise.withResolvers<ReplyEnding>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  /** what was said, shown or not */
+  get soFar(): ReplySoFar {
+    return { text: this.#text, tools: this.#tools };
+  }
+
+  get position(): ReplyPosition {
+    return { chars: this.#text.length, tools: this.#tools.length };
+  }
+
+  add(chunk: ReplyChunk): void {
+    if (chunk.type !== "text") {
+      this.#flush(chunk);
+      this.#tools.push({ at: this.#text.length, chunk });
+      return;
+    }
+    if (chunk.text === "") return;
+    this.#text += chunk.text;
+    this.#pending += chunk.text;
+    if (this.#timer !== undefined) return;
+    // The first is shown at once; what comes shortly after waits for the timer.
+    this.#flush();
+    this.#timer = setTimeout(() => this.#onTimer(), COALESCE_MS).unref();
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined;
+    if (this.#pending === "") return;
+    this.#flush();
+    this.#timer = setTimeout(() => this.#onTimer(), COALESCE_MS).unref();
+  }
+
+  #flush(tool?: ToolChunk): void {
+    const from = { chars: this.#text.length - this.#pending.length, tools: this.#tools.length };
+    const chunks: ReplyChunk[] = this.#pending === "" ? [] : [{ type: "text", text: this.#pending }];
+    this.#pending = "";
+    if (tool) chunks.push(tool);
+    if (chunks.length === 0) return;
+    this.#chunks.push(...chunks);
+    this.#onFlush(chunks, from);
+    this.#wake();
+  }
+
+  /** Nothing is added afterwards. The first ending counts. */
+  end(ending: ReplyEnding): void {
+    if (this.#ending) return;
+    clearTimeout(this.#timer);
+    this.#flush();
+    this.#ending = ending;
+    this.#resolveEnded(ending);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#grown.resolve();
+    this.#grown = Promise.withResolvers();
+  }
+
+  /** Replays the reply from its beginning and follows it to its end. Ends early, without throwing, with the signal. */
+  async *follow(signal?: AbortSignal): AsyncGenerator<ReplyChunk, void, undefined> {
+    const aborted = Promise.withResolvers<void>();
+    signal?.addEventListener("abort", () => aborted.resolve(), { once: true });
+    for (let next = 0; signal?.aborted !== true; ) {
+      const chunk = this.#chunks[next];
+      if (chunk) {
+        next += 1;
+        yield chunk;
+      } else if (this.#ending) return;
+      else await (signal ? Promise.race([this.#grown.promise, aborted.promise]) : this.#grown.promise);
+    }
+  }
+}

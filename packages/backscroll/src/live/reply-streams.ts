@@ -1,0 +1,38 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import type { ReplyChunk, ReplyPosition } from "../domain/reply.ts";
+
+/** Names one running reply; `messageId` is the id that it will be stored under. */
+export interface ReplyRef extends ConversationRef {
+  readonly messageId: string;
+}
+
+/** What was said at one time. Entries that are lost show as a gap between positions. */
+export interface ReplyEntry {
+  /** how much was said before it */
+  readonly from: ReplyPosition;
+  readonly chunks: readonly ReplyChunk[];
+}
+
+export interface ReplyEntries {
+  readonly entries: readonly ReplyEntry[];
+  /** where the next read goes on; opaque */
+  readonly cursor: string;
+  /** its writer has ended it: how is in PostgreSQL */
+  readonly ended: boolean;
+}
+
+/**
+ * Carries running replies between servers, so that any of them can replay and follow one. It may lose everything at any
+ * moment: what it held is then followed from PostgreSQL, where it is at most two seconds old.
+ */
+export interface ReplyStreams {
+  /** Adds what was said. Best effort: never throws, and nobody waits for it. */
+  publish(at: ReplyRef, entry: ReplyEntry): void;
+  /** Nothing follows. It can be read for a while longer. Best effort. */
+  end(at: ReplyRef): void;
+  /**
+   * @param cursor null: from the beginning
+   * @returns null when it could not be read
+   */
+  read(at: ReplyRef, cursor: string | null): Promise<ReplyEntries | null>;
+}
