@@ -16,12 +16,18 @@ export const ERROR_CODES = {
   message_id_conflict: "The message id is already used in this conversation with another body.",
   version_conflict: "The message has another version than `expected_version`. Read it again.",
   idempotency_key_reused: "The Idempotency-Key was used with another request. Use a new key.",
+  conversation_busy:
+    "Another reply of this conversation is still being written. Follow it, stop it, or send when it has ended.",
   idempotency_key_in_progress: "The first request with this Idempotency-Key is still running. Try again later.",
   body_too_large: "The request body is over the limit.",
   message_too_large: "A message's content is over the limit.",
   responder_failed: "The responder could not answer. The user's message is kept; retry with the same message_id.",
   responder_rate_limited: "The responder is rate limited. The user's message is kept; retry with the same message_id.",
   responder_timeout: "The responder took too long. The user's message is kept; retry with the same message_id.",
+  responder_refused:
+    "The responder declined to answer this. The user's message is kept; another wording may be answered.",
+  reply_interrupted:
+    "The server that wrote the reply died. What was written is kept; retry with the same message_id to be answered.",
   database_unavailable: "PostgreSQL does not answer. Nothing was lost; retry after `retry-after` seconds.",
   shutting_down: "The service is stopping. Retry on another server or in a moment.",
   internal: "A bug. Report it with the request_id.",

@@ -16,12 +16,15 @@ export const STATUS = {
   message_id_conflict: 409,
   version_conflict: 409,
   idempotency_key_reused: 422,
+  conversation_busy: 409,
   idempotency_key_in_progress: 409,
   body_too_large: 413,
   message_too_large: 413,
   responder_failed: 502,
   responder_rate_limited: 503,
   responder_timeout: 504,
+  responder_refused: 502,
+  reply_interrupted: 503,
   database_unavailable: 503,
   shutting_down: 503,
   internal: 500,
@@ -42,6 +45,9 @@ const TITLES: Record<number, string> = {
   504: "Gateway Timeout",
 };
 
+/** SDKs repeat such answers by themselves; these stay the same until somebody does something about them. */
+const NOT_BY_ITSELF: ReadonlySet<ErrorCode> = new Set(["conversation_busy", "responder_refused"]);
+
 /** @returns the answer to a failed request, as RFC 9457 shapes it */
 export function problemResponse(error: BackscrollError, requestId: string): Response {
   const status = STATUS[error.code];
@@ -57,5 +63,6 @@ export function problemResponse(error: BackscrollError, requestId: string): Resp
   const headers = new Headers({ "content-type": "application/problem+json", "x-request-id": requestId });
   const { retryAfterSeconds } = error.details;
   if (retryAfterSeconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterSeconds))));
+  if (NOT_BY_ITSELF.has(error.code)) headers.set("x-should-retry", "false");
   return new Response(JSON.stringify(body), { status, headers });
 }
