@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
+import { type Inspector, type Lanes, startTcpRelay } from "./tcp-relay.ts";
 
 export type CommandMatcher = (command: readonly string[]) => boolean;
 
@@ -27,53 +26,30 @@ interface Hold {
 
 /** Starts a relay to a Redis; it ends with the test. */
 export async function startRedisRelay(redisPort: number): Promise<RedisRelay> {
-  const sockets = new Set<Socket>();
   let hold: Hold | null = null;
-
-  const server = createServer((client) => {
-    const redis = connect(redisPort, "127.0.0.1");
-    let waiting: Buffer[] | null = null;
+  const inspect = ({ toServer, toClient }: Lanes): Inspector => {
     let unread: Buffer = Buffer.alloc(0);
-    for (const socket of [client, redis]) {
-      sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.on("error", () => undefined); // `close` follows, and ends the other side
-      socket.on("close", () => {
-        sockets.delete(socket);
-        waiting = null; // whoever sent it is dead: it never arrives
-        client.destroy();
-        redis.destroy();
-      });
-    }
-    redis.pipe(client);
-    client.on("data", (chunk) => {
-      unread = Buffer.concat([unread, chunk]);
-      for (let next = takeCommand(unread); next !== null; next = takeCommand(unread)) {
-        const { command, bytes } = next;
-        unread = unread.subarray(bytes.length);
-        if (waiting === null && hold !== null && !hold.flush && hold.matches(command)) {
-          waiting = [];
-          hold.flush = () => {
-            for (const held of waiting ?? []) redis.write(held);
-            waiting = null;
-          };
-          hold.came();
+    return {
+      fromServer: (chunk) => toClient.write(chunk),
+      fromClient(chunk) {
+        unread = Buffer.concat([unread, chunk]);
+        for (let next = takeCommand(unread); next !== null; next = takeCommand(unread)) {
+          const { command, bytes } = next;
+          unread = unread.subarray(bytes.length);
+          if (hold !== null && !hold.flush && !toServer.isHeld && hold.matches(command)) {
+            toServer.hold();
+            hold.flush = () => toServer.release();
+            hold.came();
+          }
+          toServer.write(bytes);
         }
-        if (waiting) waiting.push(bytes);
-        else redis.write(bytes);
-      }
-    });
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    await once(server, "close");
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the relay has no port");
+      },
+    };
+  };
+  const relay = await startTcpRelay({ host: "127.0.0.1", port: redisPort }, inspect);
+  onTestFinished(() => relay.close());
   return {
-    url: `redis://127.0.0.1:${address.port}`,
+    url: `redis://127.0.0.1:${relay.port}`,
     hold(matches) {
       const { promise: came, resolve } = Promise.withResolvers<void>();
       const own: Hold = { matches, came: resolve };
