@@ -23,7 +23,8 @@ interface AppendedRow {
   message_count: string;
 }
 
-const ITEM_COLUMNS = `
+/** How a message travels to the server: as one object of a JSON array. */
+export const ITEM_COLUMNS = `
   id uuid, client_id text, role text, content text, parts json, status text, model text,
   tokens_used integer, latency_ms integer, metadata jsonb`;
 
@@ -197,7 +198,7 @@ function duplicateId(error: unknown): "duplicate_id" {
 }
 
 /** Absent fields stay absent: `json_to_recordset` reads them as null. */
-function toItem(userId: number, message: NewMessage): Record<string, unknown> {
+export function toItem(userId: number, message: NewMessage): Record<string, unknown> {
   const stored = message.id === undefined ? { id: mintId(), clientId: undefined } : toStoredId(userId, message.id);
   return {
     id: stored.id,

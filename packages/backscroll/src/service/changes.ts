@@ -1,6 +1,6 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import type { NewMessage } from "../domain/message.ts";
-import type { AppendResult } from "../postgres/append.ts";
+import type { Appended, AppendResult } from "../postgres/append.ts";
 import { mayHaveCommitted } from "../postgres/pool.ts";
 import type { Appender } from "./appender.ts";
 import type { Deps } from "./deps.ts";
@@ -38,4 +38,17 @@ async function orUncertain<Result>(deps: Deps, ref: ConversationRef, change: Pro
     if (mayHaveCommitted(error)) deps.cache.uncertain(ref);
     throw error;
   }
+}
+
+/** The same for a statement that appends beside other things. @param appendedOf null: it appended nothing */
+export async function appendWithin<Result>(
+  deps: Deps,
+  ref: ConversationRef,
+  change: Promise<Result>,
+  appendedOf: (result: Result) => Appended | null,
+): Promise<Result> {
+  const result = await orUncertain(deps, ref, change);
+  const appended = appendedOf(result);
+  if (appended) await deps.cache.appended(ref, appended);
+  return result;
 }

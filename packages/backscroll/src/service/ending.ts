@@ -1,0 +1,53 @@
+import { BackscrollError, ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
+import { type MessageJson, parseMessageJson } from "../domain/message.ts";
+import { chunksSince } from "../domain/reply.ts";
+import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
+import { ResponderError } from "../responder/responder.ts";
+import { saidIn } from "./reply-message.ts";
+
+const KEPT = "your message is kept; retry with the same message_id";
+
+/** Says what happened in our words: a provider's own may hold what is not the caller's business. */
+export function responderFailure(error: unknown, signal: AbortSignal): BackscrollError {
+  const options = { cause: error };
+  if (error instanceof BackscrollError) return error;
+  const failure = error instanceof ResponderError ? error.failure : signal.aborted ? "timeout" : "failed";
+  switch (failure) {
+    case "rate_limited": {
+      const retryAfterSeconds = (error instanceof ResponderError ? error.retryAfterSeconds : undefined) ?? 10;
+      const message = `the responder is rate limited; ${KEPT}`;
+      return new BackscrollError("responder_rate_limited", message, { retryAfterSeconds }, options);
+    }
+    case "timeout":
+      return new BackscrollError("responder_timeout", `the responder took too long; ${KEPT}`, {}, options);
+    case "refused":
+      return new BackscrollError("responder_refused", "the responder refused to answer; your message is kept", {}, options);
+    case "failed":
+      return new BackscrollError("responder_failed", `the responder could not answer; ${KEPT}`, {}, options);
+  }
+}
+
+export function replyInterrupted(): BackscrollError {
+  return new BackscrollError("reply_interrupted", `the server that wrote the reply went away; ${KEPT}`, {
+    retryAfterSeconds: 1,
+  });
+}
+
+/** How a stored reply ended. */
+export function endingOf(message: MessageJson): ReplyEnding {
+  const { status, metadata } = parseMessageJson(message);
+  if (status === "interrupted") return { type: "failed", error: replyInterrupted() };
+  if (status !== "failed") return { type: "saved", message };
+  const code = metadata?.["error_code"];
+  const known: ErrorCode = typeof code === "string" && code in ERROR_CODES ? (code as ErrorCode) : "responder_failed";
+  return { type: "failed", error: new BackscrollError(known, `the responder could not answer; ${KEPT}`) };
+}
+
+/** A stored reply, as if it were being said. */
+export function logOf(message: MessageJson): ReplyLog {
+  const wire = parseMessageJson(message);
+  const log = new ReplyLog(wire.id);
+  for (const chunk of chunksSince(saidIn(wire), { chars: 0, tools: 0 })) log.add(chunk);
+  log.end(endingOf(message));
+  return log;
+}
