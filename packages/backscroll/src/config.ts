@@ -172,10 +172,20 @@ export const SETTINGS = {
     schema: wholeNumber(1_024, 268_435_456, 16_777_216),
     doc: "Body of one request. An import is read as a stream and has no limit.",
   },
+  contextTokens: {
+    env: "CONTEXT_TOKENS",
+    schema: wholeNumber(1, 2_000_000, 8_000),
+    doc:
+      "How much of the conversation the responder is shown, in tokens of OpenAI's `o200k_base`; other models' tokens " +
+      "differ by some 30%. 8,000 are about 6,000 English words. Leave room for the reply: a model with a window of 4,096 " +
+      "tokens, as small local ones have, needs less, e.g. 3000. The user's message is always shown.",
+  },
   contextMessages: {
     env: "CONTEXT_MESSAGES",
-    schema: wholeNumber(1, 200, 20),
-    doc: "How many of the newest messages the responder is shown.",
+    schema: wholeNumber(1, 10_000, 200),
+    doc:
+      "How many messages are looked at for that, at most. It bounds the work for a conversation of very short messages; " +
+      "lower it to show fewer than `CONTEXT_TOKENS` would hold.",
   },
   model: {
     env: "MODEL",

@@ -5,11 +5,13 @@ import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { type Config, loadOptions } from "./config.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
+import { type CreatedLive, createLive } from "./create-live.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
 import { type Authenticate, authenticateLocally } from "./http/auth.ts";
 import type { App } from "./http/context.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
+import { findDatabaseId } from "./postgres/installation.ts";
 import { migrate } from "./postgres/migrate.ts";
 import { type Database, openDatabase } from "./postgres/pool.ts";
 import type { Responder } from "./responder/responder.ts";
@@ -18,6 +20,7 @@ import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import { finishErasures } from "./service/conversations.ts";
 import type { Deps } from "./service/deps.ts";
+import { TokenCounter } from "./service/token-counter.ts";
 import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
 
 /** What a Backscroll may be given in place of what it would choose by itself. */
@@ -113,6 +116,7 @@ export async function create(
   let closing = false;
   const operations = new Operations();
   let cache: CreatedCache | undefined;
+  let live: CreatedLive | undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
     await db.close();
@@ -122,6 +126,7 @@ export async function create(
     await Promise.race([operations.allDone(), told.promise]);
     clearTimeout(timer);
     await cache?.close();
+    await live?.close();
     await embedded?.stop();
   };
   try {
@@ -134,6 +139,7 @@ export async function create(
       log,
       besideService: shareDatabase,
     });
+    live = await createLive(config, { databaseId: await findDatabaseId(db), log });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
@@ -141,10 +147,14 @@ export async function create(
       db,
       appender: createAppender(db, { batching: config.appendBatching }),
       cache: historyCache ?? cache.cache,
+      live,
       responder: responder ?? (await chooseResponder(config)),
+      tokenCounter: new TokenCounter(config.contextTokens),
       settings: {
         messageBytesMax: config.messageBytesMax,
+        contextTokens: config.contextTokens,
         contextMessages: config.contextMessages,
+        cacheMessageLimit: config.cacheMessageLimit,
         responderTools: config.responderTools,
         responderTimeoutMs: config.responderTimeoutMs,
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,

@@ -1,8 +1,10 @@
 import type { LRUCache } from "lru-cache";
 import type { HistoryCache } from "../cache/history-cache.ts";
+import type { Live } from "../live/live.ts";
 import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";
+import type { TokenCounter } from "./token-counter.ts";
 import type { RunningTurns } from "./turn.ts";
 
 /** What the use cases stand on; put together in `create.ts`. */
@@ -10,7 +12,9 @@ export interface Deps {
   readonly db: Database;
   readonly appender: Appender;
   readonly cache: HistoryCache;
+  readonly live: Live;
   readonly responder: Responder;
+  readonly tokenCounter: TokenCounter;
   readonly settings: ServiceSettings;
   readonly log: Log;
   /** user numbers by identity: they never change */
@@ -25,8 +29,12 @@ export interface Deps {
 interface ServiceSettings {
   /** of UTF-8 in one message's content */
   readonly messageBytesMax: number;
-  /** how many of the newest messages a responder is shown, the one to answer included */
+  /** tokens of the messages a responder is shown; the question is always shown */
+  readonly contextTokens: number;
+  /** how many messages up to the question are looked at for it, at most */
   readonly contextMessages: number;
+  /** how many of a conversation's newest messages the cache keeps */
+  readonly cacheMessageLimit: number;
   /** names of the tools a responder may use */
   readonly responderTools: readonly string[];
   readonly responderTimeoutMs: number;
