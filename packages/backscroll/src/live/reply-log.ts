@@ -102,14 +102,24 @@ export class ReplyLog {
 
   /** Replays the reply from its beginning and follows it to its end. Ends early, without throwing, with the signal. */
   async *follow(signal?: AbortSignal): AsyncGenerator<ReplyChunk, void, undefined> {
+    for await (const waiting of this.followWaiting(signal)) {
+      for (const chunk of waiting) {
+        if (signal?.aborted === true) return;
+        yield chunk;
+      }
+    }
+  }
+
+  /** The same for who wants all that waits at once: at least one chunk each time. */
+  async *followWaiting(signal?: AbortSignal): AsyncGenerator<readonly ReplyChunk[], void, undefined> {
     const aborted = Promise.withResolvers<void>();
     signal?.addEventListener("abort", () => aborted.resolve(), { once: true });
-    for (let next = 0; signal?.aborted !== true; ) {
-      const chunk = this.#chunks[next];
-      if (chunk) {
-        next += 1;
-        yield chunk;
-      } else if (this.#ending) return;
+    for (let next = 0; ;) {
+      if (signal?.aborted === true) return;
+      const waiting = this.#chunks.slice(next);
+      next += waiting.length;
+      if (waiting.length > 0) yield waiting;
+      else if (this.#ending) return;
       else await (signal ? Promise.race([this.#grown.promise, aborted.promise]) : this.#grown.promise);
     }
   }
