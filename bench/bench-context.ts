@@ -2,6 +2,7 @@ import { loadConfig } from "../packages/backscroll/src/config.ts";
 import { type BackscrollInternals, create } from "../packages/backscroll/src/create.ts";
 import type { BenchDatabase } from "./database.ts";
 import type { Seeded } from "./seed.ts";
+import type { TurnLoad } from "./turns.ts";
 
 /** What every measure is given. */
 export interface Bench {
@@ -19,6 +20,7 @@ export interface Effort {
   /** of ten operations each, where single operations are timed */
   readonly blocks: number;
   readonly concurrencies: readonly number[];
+  readonly turnLoads: readonly TurnLoad[];
 }
 
 /** Whose history is measured: who everybody is without authentication. */

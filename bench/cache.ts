@@ -1,6 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import pg from "pg";
 import type { BackscrollInternals } from "../packages/backscroll/src/create.ts";
 import { freezeUnderLoad } from "../packages/backscroll/test/cache-load.ts";
@@ -10,6 +7,7 @@ import { openBenchRedis, type BenchRedis } from "./redis.ts";
 import { atLeast, msText, rateText, ratioText, type Section, table, type Target } from "./report.ts";
 import { inProcess, interleave, measureRate, median, ratio, type Subject } from "./rounds.ts";
 import { newConversations } from "./seed.ts";
+import { startService } from "./service.ts";
 
 const LIMIT = 20;
 const STATIC = "a static answer of the same bytes";
@@ -252,23 +250,6 @@ async function measureFrozen(
   } finally {
     await service.close();
   }
-}
-
-async function startService(environment: Record<string, string>): Promise<{ url: string; close(): Promise<void> }> {
-  const main = fileURLToPath(new URL("../packages/backscroll/src/cli/main.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=backscroll-source", main, "--json", "--port", "0"], {
-    env: { PATH: process.env["PATH"], ...environment },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const ended = once(child, "exit");
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
-  return {
-    url: (JSON.parse(line.toString()) as { url: string }).url,
-    async close() {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
 }
 
 async function countReads(services: readonly BackscrollInternals[]): Promise<{ hits: number; all: number }> {

@@ -15,6 +15,7 @@ import { wastefulStatements } from "./plans.ts";
 import { measureReads } from "./reads.ts";
 import { none, type Section, toMarkdown } from "./report.ts";
 import { seed, type Size } from "./seed.ts";
+import { measureTurns } from "./turns.ts";
 
 interface Run {
   readonly size: Size;
@@ -24,13 +25,28 @@ interface Run {
 
 const FULL: Run = {
   size: { small: 100, middle: 10_000, large: 1_000_000, conversations: 5_000 },
-  effort: { rounds: 10, roundMs: 300, blocks: 20, concurrencies: [1, 16, 64] },
+  effort: {
+    rounds: 10,
+    roundMs: 300,
+    blocks: 20,
+    concurrencies: [1, 16, 64],
+    turnLoads: [
+      { turns: 100, tokensPerSecond: 30, tokens: 300, startedWithinMs: 1_000 },
+      { turns: 1_000, tokensPerSecond: 3, tokens: 30, startedWithinMs: 5_000 },
+    ],
+  },
   limitMs: 600_000,
 };
 /** Says whether everything runs, not how fast it is. */
 const QUICK: Run = {
   size: { small: 100, middle: 2_000, large: 50_000, conversations: 1_000 },
-  effort: { rounds: 3, roundMs: 120, blocks: 3, concurrencies: [1, 16, 64] },
+  effort: {
+    rounds: 3,
+    roundMs: 120,
+    blocks: 3,
+    concurrencies: [1, 16, 64],
+    turnLoads: [{ turns: 20, tokensPerSecond: 30, tokens: 30, startedWithinMs: 200 }],
+  },
   limitMs: 120_000,
 };
 
@@ -75,6 +91,7 @@ async function measure(
     const lists = await measureLists(bench, size);
     const reads = await measureReads(bench);
     const cache = await measureCache(bench);
+    const turns = await measureTurns(bench);
     const appends = await measureAppends(bench);
     const inFlight = await measureBatchesInFlight(bench);
     const appendGrowth = await measureAppendGrowth(bench, size);
@@ -83,7 +100,20 @@ async function measure(
     const usage = await measureUsage(bench);
     const indexes = await measureIndexes(bench, size);
     return {
-      sections: [appends, inFlight, reads, cache, appendGrowth, history, deletions, lists, exports, usage, indexes],
+      sections: [
+        appends,
+        inFlight,
+        reads,
+        cache,
+        turns,
+        appendGrowth,
+        history,
+        deletions,
+        lists,
+        exports,
+        usage,
+        indexes,
+      ],
       restarted,
     };
   } finally {
