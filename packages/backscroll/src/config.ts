@@ -235,6 +235,11 @@ export const SETTINGS = {
     schema: wholeNumber(1, 3_600_000, 120_000),
     doc: "How long the responder may take for one reply.",
   },
+  replyHeartbeatTimeoutMs: {
+    env: "REPLY_HEARTBEAT_TIMEOUT_MS",
+    schema: wholeNumber(3_000, 600_000, 10_000),
+    doc: "A server that has not been heard of for so long is dead: another one closes the replies it was writing.",
+  },
   idempotencyKeepHours: {
     env: "IDEMPOTENCY_KEEP_HOURS",
     schema: wholeNumber(1, 720, 24),

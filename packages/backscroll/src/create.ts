@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { pino } from "pino";
@@ -20,6 +21,7 @@ import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import { finishErasures } from "./service/conversations.ts";
 import type { Deps } from "./service/deps.ts";
+import { startReplyUpkeep } from "./service/reply-upkeep.ts";
 import { TokenCounter } from "./service/token-counter.ts";
 import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
 
@@ -157,11 +159,15 @@ export async function create(
         cacheMessageLimit: config.cacheMessageLimit,
         responderTools: config.responderTools,
         responderTimeoutMs: config.responderTimeoutMs,
+        replyHeartbeatTimeoutMs: config.replyHeartbeatTimeoutMs,
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
       },
       log,
       userIds: new LRUCache({ max: 10_000 }),
-      runningTurns: new Map(),
+      serverId: randomUUID(),
+      runningReplies: new Map(),
+      followedReplies: new Map(),
+      track: (operation) => operations.track(operation),
       draining: draining.signal,
       stopping: stopping.signal,
     };
@@ -170,6 +176,11 @@ export async function create(
       drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
     };
     const upkeep = startUpkeep(deps);
+    // Nobody else can be writing on an embedded PostgreSQL of one's own: what is open was left by a run that died.
+    const replyUpkeep = await startReplyUpkeep(deps, {
+      appendBatching: config.appendBatching,
+      isAlone: embedded !== undefined && !shareDatabase,
+    });
     let closed: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       drain();
@@ -178,7 +189,8 @@ export async function create(
       clearTimeout(drainTimer);
       stopping.abort();
       // Turns that were cut off save what they still can.
-      await Promise.allSettled(deps.runningTurns.values());
+      await Promise.all([...deps.runningReplies.values()].map(({ done }) => done));
+      await replyUpkeep.stop();
       await upkeep.stop();
       await closeDatabase();
     };

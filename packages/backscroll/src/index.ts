@@ -4,6 +4,7 @@ export type { Conversation, ConversationChanges, NewConversation, UsageDay } fro
 export { BackscrollError, type ErrorCode, type ErrorDetails, type FieldError } from "./domain/errors.ts";
 export type { JsonObject, JsonValue } from "./domain/json.ts";
 export type { Message, MessageStatus, NewMessage, Part, Role } from "./domain/message.ts";
+export type { ReplyChunk } from "./domain/reply.ts";
 export type { Identity, UserName } from "./domain/user.ts";
 export type { Authenticate } from "./http/auth.ts";
 export {
@@ -15,3 +16,5 @@ export {
   type ResponderFailure,
 } from "./responder/responder.ts";
 export type { ConversationService, MessagesSlice } from "./service/conversation-service.ts";
+export type { TurnRequest } from "./service/turn.ts";
+export type { TurnStream } from "./service/turn-stream.ts";

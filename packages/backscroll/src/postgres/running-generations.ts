@@ -132,6 +132,8 @@ export interface LastQuestion {
   readonly version: number;
   readonly lastSeq: number;
   readonly question: { readonly id: string; readonly seq: number; readonly json: MessageJson } | null;
+  /** there is a reply after it that did not fail */
+  readonly answered: boolean;
 }
 
 /** @returns null when there is no such conversation */
@@ -142,10 +144,14 @@ export async function findLastQuestion(db: Queryable, at: ConversationRef): Prom
     id: string | null;
     seq: string;
     json: MessageJson;
+    answered: boolean;
   }>({
     name: "find_last_question",
     text: `
-      select c.version, c.last_seq, m.id, m.seq, (case when m.id is not null then ${messageJson("m", "c")} end)::text as json
+      select c.version, c.last_seq, m.id, m.seq, (case when m.id is not null then ${messageJson("m", "c")} end)::text as json,
+             exists (select from messages as r
+                      where r.user_id = $1 and r.conversation_id = $2 and r.seq > m.seq
+                        and r.role in ('assistant', 'tool') and r.status in ('complete', 'stopped')) as answered
         from conversations as c
         left join lateral (
           select * from messages where user_id = $1 and conversation_id = $2 and role = 'user' order by seq desc limit 1
@@ -155,7 +161,7 @@ export async function findLastQuestion(db: Queryable, at: ConversationRef): Prom
   });
   if (!row) return null;
   const question = row.id === null ? null : { id: row.id, seq: Number(row.seq), json: row.json };
-  return { version: Number(row.version), lastSeq: Number(row.last_seq), question };
+  return { version: Number(row.version), lastSeq: Number(row.last_seq), question, answered: row.answered };
 }
 
 /** @returns the reply to a question; null when there is none */

@@ -40,15 +40,20 @@ async function orUncertain<Result>(deps: Deps, ref: ConversationRef, change: Pro
   }
 }
 
-/** The same for a statement that appends beside other things. @param appendedOf null: it appended nothing */
+/**
+ * The same for a statement that appends among other things.
+ *
+ * @param appendedOf `changed`: it did more than append; null: it did nothing
+ */
 export async function appendWithin<Result>(
   deps: Deps,
   ref: ConversationRef,
   change: Promise<Result>,
-  appendedOf: (result: Result) => Appended | null,
+  appendedOf: (result: Result) => Appended | "changed" | null,
 ): Promise<Result> {
   const result = await orUncertain(deps, ref, change);
   const appended = appendedOf(result);
-  if (appended) await deps.cache.appended(ref, appended);
+  if (appended === "changed") await deps.cache.changed(ref);
+  else if (appended) await deps.cache.appended(ref, appended);
   return result;
 }

@@ -7,7 +7,9 @@ import { type ExportFormat, exportConversation } from "./export.ts";
 import * as history from "./history.ts";
 import { type ImportResult, importConversations } from "./import.ts";
 import * as messages from "./messages.ts";
-import { takeTurn, type TurnRequest } from "./turn.ts";
+import { followReply, stopReply } from "./remote-reply.ts";
+import { finishTurn, regenerateReply, startTurn, type TurnRequest } from "./turn.ts";
+import { toTurnStream, type TurnStream } from "./turn-stream.ts";
 import { getUsage, type UsageRange } from "./usage.ts";
 import { resolveUser } from "./users.ts";
 
@@ -176,19 +178,54 @@ export class ConversationService {
   /**
    * One exchange: saves the user's message, asks the responder with the recent context, saves its reply.
    *
-   * @throws {BackscrollError} responder_failed, responder_rate_limited, responder_timeout: the user's message is
-   * kept, and the same `messageId` asks again; conversation_not_found, message_id_conflict, message_too_large
+   * @throws {BackscrollError} conversation_not_found, conversation_busy, message_id_conflict, message_too_large; and
+   * those of `TurnStream.finished`
    */
   async sendMessage(
     user: UserName,
     request: TurnRequest,
   ): Promise<{ conversationId: string; userMessage: Message; assistantMessage: Message }> {
-    const turn = await takeTurn(this.#deps, await this.#id(user), request);
+    const turn = await finishTurn(await startTurn(this.#deps, await this.#id(user), request));
     return {
       conversationId: turn.conversationId,
       userMessage: toMessage(turn.userMessage),
       assistantMessage: toMessage(turn.assistantMessage),
     };
+  }
+
+  /**
+   * The same, and the reply can be read while it is written. Resolves once the user's message is durable; the reply
+   * goes on whoever reads it.
+   *
+   * @throws {BackscrollError} conversation_not_found, conversation_busy, message_id_conflict, message_too_large
+   */
+  async streamMessage(user: UserName, request: TurnRequest): Promise<TurnStream> {
+    return toTurnStream(await startTurn(this.#deps, await this.#id(user), request));
+  }
+
+  /**
+   * Answers the last user message again; the new reply takes the place of the one before.
+   *
+   * @throws {BackscrollError} conversation_not_found, conversation_busy, invalid_request
+   */
+  async regenerateReply(user: UserName, conversationId: string): Promise<TurnStream> {
+    return toTurnStream(await regenerateReply(this.#deps, await this.#at(user, conversationId)));
+  }
+
+  /** Replays the reply that is being written, on any server, and follows it. @returns null when none is */
+  async followReply(user: UserName, conversationId: string): Promise<TurnStream | null> {
+    const turn = await followReply(this.#deps, await this.#at(user, conversationId));
+    return turn && toTurnStream(turn);
+  }
+
+  /**
+   * Stops the reply that is being written, on any server, and keeps what was written.
+   *
+   * @returns it, with the status `stopped`; null when none was being written, or it had said nothing
+   */
+  async stopReply(user: UserName, conversationId: string): Promise<Message | null> {
+    const { message } = await stopReply(this.#deps, await this.#at(user, conversationId));
+    return message && toMessage(message);
   }
 
   /** A conversation as text, in pieces: memory stays constant. @throws {BackscrollError} conversation_not_found */

@@ -5,7 +5,8 @@ import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";
 import type { TokenCounter } from "./token-counter.ts";
-import type { RunningTurns } from "./turn.ts";
+import type { FollowedReplies } from "./remote-reply.ts";
+import type { RunningReplies } from "./running-reply.ts";
 
 /** What the use cases stand on; put together in `create.ts`. */
 export interface Deps {
@@ -19,7 +20,12 @@ export interface Deps {
   readonly log: Log;
   /** user numbers by identity: they never change */
   readonly userIds: LRUCache<string, number>;
-  readonly runningTurns: RunningTurns;
+  /** of this process; another run has another */
+  readonly serverId: string;
+  readonly runningReplies: RunningReplies;
+  readonly followedReplies: FollowedReplies;
+  /** closing waits for it @returns the same promise */
+  readonly track: <Result>(operation: Promise<Result>) => Promise<Result>;
   /** aborted when the service begins to stop: it finishes what runs, and takes nothing new */
   readonly draining: AbortSignal;
   /** aborted when it gives up waiting for what runs */
@@ -38,6 +44,8 @@ interface ServiceSettings {
   /** names of the tools a responder may use */
   readonly responderTools: readonly string[];
   readonly responderTimeoutMs: number;
+  /** a server that has not said for so long that it writes a reply is taken for dead */
+  readonly replyHeartbeatTimeoutMs: number;
   /** how long an Idempotency-Key is remembered */
   readonly idempotencyKeepMs: number;
 }

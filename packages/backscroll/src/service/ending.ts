@@ -21,14 +21,19 @@ export function responderFailure(error: unknown, signal: AbortSignal): Backscrol
     case "timeout":
       return new BackscrollError("responder_timeout", `the responder took too long; ${KEPT}`, {}, options);
     case "refused":
-      return new BackscrollError("responder_refused", "the responder refused to answer; your message is kept", {}, options);
+      return new BackscrollError(
+        "responder_refused",
+        "the responder refused to answer; your message is kept",
+        {},
+        options,
+      );
     case "failed":
       return new BackscrollError("responder_failed", `the responder could not answer; ${KEPT}`, {}, options);
   }
 }
 
-export function replyInterrupted(): BackscrollError {
-  return new BackscrollError("reply_interrupted", `the server that wrote the reply went away; ${KEPT}`, {
+export function replyInterrupted(why = "the server that wrote the reply went away"): BackscrollError {
+  return new BackscrollError("reply_interrupted", `${why}; ${KEPT}`, {
     retryAfterSeconds: 1,
   });
 }

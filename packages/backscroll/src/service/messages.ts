@@ -71,12 +71,7 @@ async function saveMissing(deps: Deps, at: ConversationName, messages: readonly 
     const results = messages.map((message, index): MessageJson | undefined => {
       const there = stored.get(ids[index] ?? "");
       if (!there) return undefined;
-      if (!isSameMessage(message, there)) {
-        throw new BackscrollError(
-          "message_id_conflict",
-          `the message id ${message.id} is already used with another body`,
-        );
-      }
+      checkSameMessage(message, there);
       return there.json;
     });
     const missing = messages.filter((_, index) => results[index] === undefined);
@@ -95,6 +90,12 @@ async function saveMissing(deps: Deps, at: ConversationName, messages: readonly 
     await deps.cache.changed(ref);
     return { created, messages: results.filter((json) => json !== undefined) };
   }
+}
+
+/** @throws {BackscrollError} message_id_conflict when what is stored under its id is not this message */
+export function checkSameMessage(message: NewMessage, stored: SavedMessage): void {
+  if (isSameMessage(message, stored)) return;
+  throw new BackscrollError("message_id_conflict", `the message id ${message.id} is already used with another body`);
 }
 
 /** The content is compared as it was first saved: an edit since then does not make a retry a conflict. */

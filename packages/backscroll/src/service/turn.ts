@@ -1,281 +1,243 @@
 import type { ConversationRef } from "../domain/conversation.ts";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { DEFAULT_TITLE } from "../domain/conversation.ts";
+import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import { deriveId, mintId, toStoredId } from "../domain/ids.ts";
-import type { JsonValue } from "../domain/json.ts";
-import { LIMITS } from "../domain/limits.ts";
+import { type MessageJson, type NewMessage, type Part, parseMessageJson, seqOfMessage } from "../domain/message.ts";
 import {
-  type MessageBytes,
-  type MessageJson,
-  type NewMessage,
-  type Part,
-  parseMessageJson,
-  seqOfMessage,
-} from "../domain/message.ts";
-import { findMessages, listNewestMessages } from "../postgres/messages.ts";
-import { type ContextMessage, type ResponderDelta, ResponderError } from "../responder/responder.ts";
-import { appendMessages } from "./changes.ts";
-import { checkNewMessages } from "./check.ts";
-import { createConversation } from "./conversations.ts";
+  type NewGeneration,
+  type OpenedGeneration,
+  openFirstTurn,
+  type OpenResult,
+  openTurn,
+  reopenTurn,
+} from "../postgres/generations.ts";
+import { findMessages } from "../postgres/messages.ts";
+import { findGeneration, findLastQuestion, findReply } from "../postgres/running-generations.ts";
+import { beginReply } from "./answer.ts";
+import { appendWithin } from "./changes.ts";
+import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
-import { readRecent } from "./history.ts";
-import { conversationNotFound, saveMessages, toRef } from "./messages.ts";
+import { logOf } from "./ending.ts";
+import { type ConversationName, checkSameMessage, conversationNotFound, toRef } from "./messages.ts";
+import { logOfRunning } from "./remote-reply.ts";
+import { type Turn, turnOf } from "./running-reply.ts";
 
 export interface TurnRequest {
   /** what the user says */
   readonly message: string;
+  /** what of it is not plain text, verbatim */
+  readonly parts?: readonly Part[] | undefined;
   /** absent: a new conversation */
   readonly conversationId?: string | undefined;
-  /** makes the turn exactly-once: the same id again joins the running turn or gets the stored answer */
+  /** true: it is made when there is none of that id */
+  readonly createConversation?: boolean | undefined;
+  /** makes the turn exactly-once: the same id again joins the running reply or gets the stored one */
   readonly messageId?: string | undefined;
 }
 
-export interface Turn {
+/** A turn whose reply is stored. */
+export interface FinishedTurn {
   readonly conversationId: string;
   readonly userMessage: MessageJson;
   readonly assistantMessage: MessageJson;
 }
 
-/** Turns being answered by this process, by the stored ids of user, conversation and message. */
-export type RunningTurns = Map<string, Promise<Turn>>;
+/**
+ * Takes one exchange: saves the user's message and begins the reply, which goes on whoever listens. Resolves once the
+ * message is durable. A message that was sent before is not saved again: its reply is joined while it is written,
+ * given when it is stored, and asked for once more when it failed or was interrupted.
+ *
+ * @throws {BackscrollError} conversation_not_found; conversation_busy while another message is being answered;
+ * message_id_conflict; conversation_id_conflict; invalid_request; message_too_large
+ */
+export async function startTurn(deps: Deps, userId: number, request: TurnRequest): Promise<Turn> {
+  const { message, parts, messageId } = request;
+  const id = messageId ?? mintId();
+  // What a retry must find again is derived from the id that the retry brings.
+  const conversationId =
+    request.conversationId ?? (messageId === undefined ? mintId() : deriveId(`${userId}:${messageId}`, "conversation"));
+  const question = { id, role: "user", content: message, ...(parts && { parts }) } as const;
+  checkNewMessages([question], deps.settings);
+  checkConversationFields({ id: conversationId });
+  const at = { userId, conversationId };
+  const mayExist = request.conversationId !== undefined;
+  const mayMake = !mayExist || request.createConversation === true;
+  for (;;) {
+    const opened = await openQuestion(deps, at, question, { mayExist, mayMake });
+    const turn = opened === "conflict" ? await findTurn(deps, toRef(at), question) : begin(deps, opened);
+    if (turn) return turn;
+  }
+}
+
+/** Saves the question and opens the generation of its reply, in a conversation that is made where that is allowed. */
+async function openQuestion(
+  deps: Deps,
+  at: ConversationName,
+  question: NewMessage,
+  { mayExist, mayMake }: { mayExist: boolean; mayMake: boolean },
+): Promise<OpenedGeneration | "conflict"> {
+  const ref = toRef(at);
+  const generation = newGeneration(deps);
+  const open = (): Promise<OpenResult> =>
+    appendWithin(deps, ref, openTurn(deps.db, ref, question, generation), (opened) =>
+      typeof opened === "string" ? null : opened.appended,
+    );
+  let opened = mayExist ? await open() : "conversation_not_found";
+  if (opened === "conversation_not_found" && mayMake) {
+    opened = await openFirst(deps, at, question, generation);
+    if (opened !== "conflict") return opened;
+    // Somebody has made it meanwhile, or an earlier try of this request.
+    opened = await open();
+    if (opened === "conversation_not_found") throw inTrash(at);
+  }
+  if (opened === "conversation_not_found") throw conversationNotFound();
+  return opened;
+}
+
+async function openFirst(
+  deps: Deps,
+  at: ConversationName,
+  question: NewMessage,
+  generation: NewGeneration,
+): Promise<OpenedGeneration | "conflict"> {
+  const stored = toStoredId(at.userId, at.conversationId);
+  const made = { userId: at.userId, id: stored.id, clientId: stored.clientId, title: DEFAULT_TITLE };
+  // Somebody may have asked for a known id before, and been told that there is none: the cache forgets that.
+  const opened = await appendWithin(deps, toRef(at), openFirstTurn(deps.db, made, question, generation), (opened) =>
+    opened === "conflict" ? null : "changed",
+  );
+  if (opened !== "conflict") {
+    deps.live.feed.tell(at.userId, { type: "conversation_created", conversation_id: at.conversationId });
+  }
+  return opened;
+}
+
+function begin(deps: Deps, opened: OpenedGeneration): Turn {
+  const [question] = opened.appended.messages;
+  if (question === undefined) throw new Error("opening a turn saves its question");
+  const { log } = beginReply(deps, opened, { question, replaces: false });
+  return turnOf(question, log, false);
+}
 
 /**
- * One exchange: saves the user's message, asks the responder with the recent context, saves its reply.
- * The reply goes on when the caller goes away.
+ * The turn of a question that is stored already.
  *
- * @throws {BackscrollError} conversation_not_found, message_id_conflict, invalid_request, message_too_large;
- * responder_failed, responder_rate_limited, responder_timeout: the user's message is kept, and the same
- * `messageId` asks again
+ * @returns null when everything has changed meanwhile: try again
  */
-export async function takeTurn(
-  deps: Deps,
-  userId: number,
-  { message, conversationId, messageId: givenId }: TurnRequest,
-): Promise<Turn> {
-  const messageId = givenId ?? mintId();
-  // What a retry must find again is derived from the id that the retry brings.
-  const idFor = (seed: string, purpose: string): string => (givenId === undefined ? mintId() : deriveId(seed, purpose));
-  const at = { userId, conversationId: conversationId ?? idFor(`${userId}:${messageId}`, "conversation") };
-  const question: NewMessage = { id: messageId, role: "user", content: message };
-  checkNewMessages([question], deps.settings); // before there is an empty conversation for it
-  if (conversationId === undefined) await createConversation(deps, userId, { id: at.conversationId });
-
-  const { messages } = await saveMessages(deps, at, [question]);
-  const key = `${userId}:${toRef(at).id}:${toStoredId(userId, messageId).id}`;
-  const [userMessage] = messages;
-  if (userMessage === undefined) throw new Error("saving one message gives one");
-  const running = deps.runningTurns.get(key);
-  if (running) return running;
-  const turn = answer(deps, at, userMessage, idFor(key, "reply")).finally(() => deps.runningTurns.delete(key));
-  deps.runningTurns.set(key, turn);
-  return turn;
-}
-
-async function answer(
-  deps: Deps,
-  at: { userId: number; conversationId: string },
-  userMessage: MessageJson,
-  replyId: string,
-): Promise<Turn> {
-  const stored = await findReply(deps, at, replyId);
-  const assistantMessage = stored ?? (await saveReply(deps, at, userMessage, replyId));
-  return { conversationId: parseMessageJson(userMessage).conversation_id, userMessage, assistantMessage };
-}
-
-async function findReply(
-  deps: Deps,
-  at: { userId: number; conversationId: string },
-  replyId: string,
-): Promise<MessageJson | undefined> {
-  const found = await findMessages(deps.db, toRef(at), [replyId]);
-  if (!found) throw conversationNotFound();
-  const [stored] = found.messages;
-  // Whoever stored it may have died before it told the cache.
-  if (stored) await deps.cache.changed(toRef(at));
-  return stored?.json;
-}
-
-async function saveReply(
-  deps: Deps,
-  at: { userId: number; conversationId: string },
-  userMessage: MessageJson,
-  replyId: string,
-): Promise<MessageJson> {
-  const reply = await askResponder(deps, await contextUpTo(deps, at, parseMessageJson(userMessage).seq));
-  const appended = await appendMessages(deps, toRef(at), [{ ...reply, id: replyId, role: "assistant" }]);
-  if (appended === "conversation_not_found") throw conversationNotFound();
-  // Another server answered the same message meanwhile: its reply is the reply.
-  const saved = appended === "duplicate_id" ? await findReply(deps, at, replyId) : appended.messages[0];
-  if (saved === undefined) throw conversationNotFound();
-  return saved;
-}
-
-/** The newest messages up to the one to answer, oldest first; a reply that failed says nothing. */
-async function contextUpTo(
-  deps: Deps,
-  at: { userId: number; conversationId: string },
-  seq: number,
-): Promise<readonly ContextMessage[]> {
-  const messages = await messagesUpTo(deps, toRef(at), seq, deps.settings.contextMessages);
-  return messages
-    .map(parseMessageJson)
-    .filter(({ status }) => status !== "failed")
-    .map(({ role, content }) => ({ role, content }))
-    .toReversed();
-}
-
-async function messagesUpTo(
+async function findTurn(
   deps: Deps,
   ref: ConversationRef,
-  seq: number,
-  limit: number,
-): Promise<readonly (MessageJson | MessageBytes)[]> {
-  const { messages } = await readRecent(deps, ref, limit);
-  const [newest] = messages;
-  if (newest !== undefined && seqOfMessage(newest) === seq) return messages;
-  // Somebody else has written since.
-  const window = await listNewestMessages(deps.db, ref, { afterSeq: 0, beforeSeq: seq + 1, limit });
-  if (!window) throw conversationNotFound();
-  return window.messages.map(({ json }) => json);
-}
-
-type Reply = Pick<NewMessage, "content" | "parts" | "model" | "tokensUsed" | "latencyMs">;
-
-async function askResponder(deps: Deps, messages: readonly ContextMessage[]): Promise<Reply> {
-  const { responder, settings, stopping, log } = deps;
-  const startedAt = performance.now();
-  const signal = AbortSignal.any([AbortSignal.timeout(settings.responderTimeoutMs), stopping]);
-  const reply = new ReplyInProgress();
-  try {
-    const deltas = responder.respond({ messages, tools: settings.responderTools, signal });
-    for await (const delta of untilAborted(deltas, signal)) reply.add(delta);
-  } catch (error) {
-    log.warn({ responder: responder.description, error: errorMessage(error) }, "the responder failed");
-    if (stopping.aborted)
-      throw new BackscrollError("shutting_down", "the service is stopping; retry with the same message_id", {
-        retryAfterSeconds: 1,
-      });
-    throw toBackscrollError(error, signal);
+  question: NewMessage & { readonly id: string },
+): Promise<Turn | null> {
+  const found = await findMessages(deps.db, ref, [toStoredId(ref.userId, question.id).id]);
+  if (!found) throw conversationNotFound();
+  const running = await findGeneration(deps.db, ref);
+  const [stored] = found.messages;
+  if (!stored) {
+    if (running) throw busy();
+    return null;
   }
-  const latencyMs = Math.round(performance.now() - startedAt);
-  return { ...reply.finish(), latencyMs };
+  checkSameMessage(question, stored);
+  // Whoever stored it may have died before it told the cache.
+  await deps.cache.changed(ref);
+  if (running?.questionId === stored.id) return turnOf(stored.json, logOfRunning(deps, running), true);
+  const reply = await findReply(deps.db, ref, stored);
+  if (reply !== null && isAnswer(reply)) return turnOf(stored.json, logOf(reply), true);
+  if (running) throw busy();
+  return reopen(deps, { at: ref, ...stored }, { version: found.version, replacesUpTo: 0 }, newGeneration(deps));
 }
 
-/** Says what happened in our words: a provider's own may hold what is not the caller's business. */
-function toBackscrollError(error: unknown, signal: AbortSignal): BackscrollError {
-  const kept = "your message is kept; retry with the same message_id";
-  const failure = error instanceof ResponderError ? error.failure : signal.aborted ? "timeout" : "failed";
-  const options = { cause: error };
-  switch (failure) {
-    case "rate_limited": {
-      const retryAfterSeconds = error instanceof ResponderError ? (error.retryAfterSeconds ?? 10) : 10;
-      return new BackscrollError(
-        "responder_rate_limited",
-        `the responder is rate limited; ${kept}`,
-        { retryAfterSeconds },
-        options,
-      );
+/** One that failed or was interrupted is asked for again; one that its user stopped is what its user wanted. */
+function isAnswer(reply: MessageJson): boolean {
+  const { status } = parseMessageJson(reply);
+  return status === "complete" || status === "stopped";
+}
+
+async function reopen(
+  deps: Deps,
+  question: { readonly at: ConversationRef; readonly id: string; readonly seq: number; readonly json: MessageJson },
+  decided: { readonly version: number; readonly replacesUpTo: number },
+  generation: NewGeneration,
+): Promise<Turn | null> {
+  const opened = await reopenTurn(deps.db, question, decided, generation);
+  if (!opened) return null;
+  const { log } = beginReply(deps, opened, { question: question.json, replaces: decided.replacesUpTo > 0 });
+  return turnOf(question.json, log, true);
+}
+
+/**
+ * Answers the last user message again. The new reply takes the place of the one before when it is saved; one that
+ * fails, or says nothing, leaves it where it is. While the message is being answered, that reply is joined.
+ *
+ * @param messageId the reply to replace, or the message that it answers; absent: the last one
+ * @param replyId makes it exactly-once: the new reply's id
+ * @throws {BackscrollError} conversation_not_found, conversation_busy; invalid_request when there is no user message,
+ * or `messageId` is further back
+ */
+export async function regenerateReply(
+  deps: Deps,
+  at: ConversationName,
+  { messageId, replyId }: { messageId?: string | undefined; replyId?: string | undefined } = {},
+): Promise<Turn> {
+  const ref = toRef(at);
+  for (;;) {
+    const last = await findLastQuestion(deps.db, ref);
+    if (!last) throw conversationNotFound();
+    const { question, version, answered, lastSeq } = last;
+    if (!question)
+      throw invalidRequest({ path: "id", message: "names a conversation without a user message to answer" });
+    const named = [messageId, replyId].map((id) => (id === undefined ? null : toStoredId(ref.userId, id).id));
+    const stored = await findStored(deps, ref, named);
+    const [target, reply] = stored;
+    if (target && seqOfMessage(target) < question.seq) {
+      throw invalidRequest({ path: "messageId", message: "must be the last reply: only that can be written again" });
     }
-    case "timeout":
-      return new BackscrollError("responder_timeout", `the responder took too long; ${kept}`, {}, options);
-    case "failed":
-      return new BackscrollError("responder_failed", `the responder could not answer; ${kept}`, {}, options);
+    if (reply) return turnOf(question.json, logOf(reply), true);
+    const running = await findGeneration(deps.db, ref);
+    if (running?.questionId === question.id) return turnOf(question.json, logOfRunning(deps, running), true);
+    if (running) throw busy();
+    const decided = { version, replacesUpTo: answered ? lastSeq : 0 };
+    const turn = await reopen(deps, { at: ref, ...question }, decided, newGeneration(deps, replyId));
+    if (turn) return { ...turn, replayed: false };
   }
 }
 
-/** Gathers deltas: all text is the content; with tool calls, the parts keep the order of everything. */
-class ReplyInProgress {
-  #content = "";
-  #parts: Part[] = [];
-  #partText = "";
-  #model: string | null = null;
-  #tokensUsed: number | null = null;
-
-  add(delta: ResponderDelta): void {
-    switch (delta.type) {
-      case "text":
-        this.#content += delta.text;
-        this.#partText += delta.text;
-        break;
-      case "usage":
-        this.#model = delta.model;
-        this.#tokensUsed = delta.tokensUsed;
-        break;
-      case "tool-call":
-        this.#closeText();
-        this.#parts.push({
-          type: "tool-call",
-          tool_call_id: delta.toolCallId,
-          tool_name: delta.toolName,
-          input: delta.input,
-        });
-        break;
-      case "tool-result":
-        this.#closeText();
-        this.#parts.push({
-          type: "tool-result",
-          tool_call_id: delta.toolCallId,
-          tool_name: delta.toolName,
-          output: delta.output,
-        });
-        break;
-    }
-  }
-
-  finish(): Reply {
-    const parts = this.#parts;
-    if (parts.length > 0) this.#closeText();
-    if (parts.length === 0 && this.#content === "")
-      throw new BackscrollError("responder_failed", "the responder said nothing");
-    if (this.#content.length > LIMITS.replyCharsMax) {
-      throw new BackscrollError("responder_failed", `the responder said more than ${LIMITS.replyCharsMax} characters`);
-    }
-    const tokens = this.#tokensUsed;
-    return {
-      content: storable(this.#content),
-      parts: parts.length === 0 ? null : parts.map((part) => storableJson(part) as Part),
-      model: this.#model === null ? null : storable(this.#model).slice(0, LIMITS.modelCharsMax),
-      tokensUsed:
-        tokens !== null && Number.isInteger(tokens) && tokens >= 0 && tokens <= LIMITS.int4Max ? tokens : null,
-    };
-  }
-
-  #closeText(): void {
-    if (this.#partText !== "") this.#parts.push({ type: "text", text: this.#partText });
-    this.#partText = "";
-  }
+/** @returns the message of each id, undefined where there is none */
+async function findStored(
+  deps: Deps,
+  ref: ConversationRef,
+  ids: readonly (string | null)[],
+): Promise<readonly (MessageJson | undefined)[]> {
+  const wanted = ids.filter((id) => id !== null);
+  if (wanted.length === 0) return [];
+  const found = await findMessages(deps.db, ref, wanted);
+  if (!found) throw conversationNotFound();
+  return ids.map((id) => found.messages.find((message) => message.id === id)?.json);
 }
 
-/** Ends with the signal, whether the responder listens to it or not. @throws the signal's reason */
-async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
-  const iterator = items[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  aborted.catch(() => undefined); // it may come when nobody waits any more
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const coming = iterator.next();
-      coming.catch(() => undefined);
-      const next = await Promise.race([coming, aborted]);
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    // Not waited for: a responder that hangs would hang here too.
-    iterator.return?.().catch(() => undefined);
-  }
+/**
+ * Waits until a turn's reply is stored.
+ *
+ * @throws {BackscrollError} responder_failed, responder_rate_limited, responder_timeout, responder_refused,
+ * reply_interrupted, shutting_down: the user's message is kept, and the same `messageId` asks again
+ */
+export async function finishTurn({ conversationId, userMessage, reply }: Turn): Promise<FinishedTurn> {
+  const ending = await reply.ended;
+  if (ending.type === "failed") throw ending.error;
+  return { conversationId, userMessage, assistantMessage: ending.message };
 }
 
-/** A model may say what PostgreSQL cannot keep; its reply is not lost over a character. */
-function storable(text: string): string {
-  return text.toWellFormed().replaceAll("\u0000", "");
+function newGeneration(deps: Deps, messageId: string = mintId()): NewGeneration {
+  return { messageId, serverId: deps.serverId };
 }
 
-function storableJson(value: JsonValue): JsonValue {
-  if (typeof value === "string") return storable(value);
-  if (Array.isArray(value)) return value.map((item: JsonValue) => storableJson(item));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [storable(key), storableJson(item)]));
+function busy(): BackscrollError {
+  return new BackscrollError(
+    "conversation_busy",
+    "another message of this conversation is being answered: wait for its reply, or stop it",
+  );
+}
+
+function inTrash({ conversationId }: ConversationName): BackscrollError {
+  return new BackscrollError("conversation_id_conflict", `the conversation ${conversationId} is in the trash`);
 }

@@ -1,0 +1,226 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { LIMITS } from "../domain/limits.ts";
+import { type MessageJson, type MessageStatus, type NewMessage, parseMessageJson } from "../domain/message.ts";
+import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
+import { type Closed, closeTurn, type Generation } from "../postgres/generations.ts";
+import { findMessages } from "../postgres/messages.ts";
+import type { ReplyChunk } from "../domain/reply.ts";
+import { appendWithin } from "./changes.ts";
+import { contextFor } from "./context.ts";
+import type { Deps } from "./deps.ts";
+import { endingOf, replyInterrupted, responderFailure } from "./ending.ts";
+import { partsOf, StorableChunks, storableUsage } from "./reply-message.ts";
+import { type Abandonment, abandonment, keyOf, type RunningReply, shuttingDown } from "./running-reply.ts";
+import { giveTitle } from "./title.ts";
+
+/** Between two tries to save a reply while PostgreSQL does not answer. */
+const SAVE_PAUSE_MS = { first: 100, max: 2_000 };
+
+/** Begins to write the reply of an open generation; from now on the process owes it an end. */
+export function beginReply(
+  deps: Deps,
+  generation: Generation,
+  { question, replaces }: { question: MessageJson; replaces: boolean },
+): RunningReply {
+  const { at, messageId } = generation;
+  const streamed = { ...at, messageId };
+  const { streams, feed } = deps.live;
+  const log = new ReplyLog(messageId, (chunks, from) => streams.publish(streamed, { from, chunks }));
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  const reply: RunningReply = { generation, question, replaces, log, abandon: new AbortController(), done };
+  deps.runningReplies.set(keyOf(at), reply);
+  if (deps.stopping.aborted) reply.abandon.abort("shutting_down");
+  const told = { conversation_id: parseMessageJson(question).conversation_id, message_id: messageId };
+  feed.tell(at.userId, { type: "reply_started", ...told });
+  const write = async (): Promise<void> => {
+    const ending = await answer(deps, reply);
+    // In this order: whoever finds it running can follow it, and whoever sees its end finds it stored.
+    deps.runningReplies.delete(keyOf(at));
+    streams.end(streamed);
+    log.end(ending);
+    feed.tell(at.userId, { type: "reply_ended", ...told });
+    resolve();
+  };
+  void deps.track(write());
+  return reply;
+}
+
+/** Never rejects: whatever happens is an ending. */
+async function answer(deps: Deps, reply: RunningReply): Promise<ReplyEnding> {
+  try {
+    const outcome = await ask(deps, reply);
+    if (outcome.abandoned === "lost") return await whatWasStored(deps, reply.generation);
+    return await save(deps, reply, outcome);
+  } catch (error) {
+    deps.log.error({ err: error }, "a reply could not be saved");
+    if (error instanceof BackscrollError) return { type: "failed", error };
+    const failure = new BackscrollError("internal", "something went wrong here", {}, { cause: error });
+    return { type: "failed", error: failure };
+  }
+}
+
+/** What asking came to. */
+interface Outcome {
+  readonly abandoned: Abandonment | null;
+  readonly status: MessageStatus;
+  /** of a reply that failed or was interrupted */
+  readonly error: BackscrollError | null;
+  readonly message: NewMessage;
+}
+
+async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
+  const { responder, settings, log } = deps;
+  const startedAt = performance.now();
+  const timeout = AbortSignal.timeout(settings.responderTimeoutMs);
+  const signal = AbortSignal.any([timeout, reply.abandon.signal]);
+  const said: Said = { usage: { model: null, tokensUsed: null }, context: null };
+  let failure: unknown = null;
+  try {
+    const { messages, leftOut } = await contextFor(deps, reply.generation.at, reply.generation.questionSeq);
+    said.context = { messages: messages.length, left_out: leftOut };
+    const deltas = responder.respond({ messages, tools: settings.responderTools, signal });
+    await listen(untilAborted(deltas, signal), reply.log, said);
+  } catch (error) {
+    failure = error;
+  }
+  const abandoned = failure === null ? null : abandonment(signal);
+  const error = failure === null || abandoned === "stopped" ? null : failureOf(failure, signal, abandoned);
+  const status = statusOf(abandoned, error);
+  if (status === "failed")
+    log.warn({ responder: responder.description, error: errorMessage(failure) }, "the responder failed");
+  const { soFar, messageId: id } = reply.log;
+  const latencyMs = Math.round(performance.now() - startedAt);
+  const message: NewMessage = {
+    id,
+    role: "assistant",
+    status,
+    content: soFar.text,
+    parts: partsOf(soFar),
+    latencyMs,
+    ...said.usage,
+    metadata: {
+      ...(said.context && { context: said.context }),
+      ...(status === "failed" && error && { error_code: error.code }),
+    },
+  };
+  return { abandoned, status, error, message };
+}
+
+function failureOf(failure: unknown, signal: AbortSignal, abandoned: Abandonment | null): BackscrollError {
+  return abandoned === null ? responderFailure(failure, signal) : shuttingDown();
+}
+
+function statusOf(abandoned: Abandonment | null, error: BackscrollError | null): MessageStatus {
+  if (abandoned === "stopped") return "stopped";
+  if (abandoned !== null) return "interrupted";
+  return error ? "failed" : "complete";
+}
+
+/** What is learned of a reply beside its text. */
+interface Said {
+  usage: ReturnType<typeof storableUsage>;
+  context: { messages: number; left_out: number } | null;
+}
+
+async function listen(
+  deltas: AsyncIterable<ReplyChunk | (Parameters<typeof storableUsage>[0] & { readonly type: "usage" })>,
+  log: ReplyLog,
+  said: Said,
+): Promise<void> {
+  const storable = new StorableChunks();
+  let toolChars = 0;
+  for await (const delta of deltas) {
+    if (delta.type === "usage") {
+      said.usage = storableUsage(delta);
+      continue;
+    }
+    const chunk = storable.next(delta);
+    if (!chunk) continue;
+    if (chunk.type !== "text") toolChars += JSON.stringify(chunk).length;
+    else if (log.position.chars + chunk.text.length > LIMITS.replyCharsMax) throw tooLong(LIMITS.replyCharsMax);
+    if (toolChars > LIMITS.partsBytesMax) throw tooLong(LIMITS.partsBytesMax);
+    log.add(chunk);
+  }
+  const { chars, tools } = log.position;
+  if (chars + tools === 0) throw new BackscrollError("responder_failed", "the responder said nothing");
+}
+
+function tooLong(charsMax: number): BackscrollError {
+  return new BackscrollError("responder_failed", `the responder said more than ${charsMax} characters`);
+}
+
+/** Saves the reply, however long PostgreSQL takes to answer again; a stopping server tries once. */
+async function save(deps: Deps, reply: RunningReply, { message, status, error }: Outcome): Promise<ReplyEnding> {
+  const { at } = reply.generation;
+  const isNothing = status === "failed" || (message.content === "" && !message.parts);
+  const closed = await whilePostgresIsAway(deps, () =>
+    closeReply(deps, reply.generation, reply.replaces && isNothing ? null : message),
+  );
+  if (!closed) return whatWasStored(deps, reply.generation);
+  const [stored] = closed.saved?.messages ?? [];
+  if (error) return { type: "failed", error };
+  // Stopped before it said anything: the reply that it would have replaced is still the answer.
+  if (stored === undefined)
+    return { type: "failed", error: replyInterrupted("it was stopped before it said anything") };
+  if (closed.untitled && status === "complete") {
+    const exchange = { question: parseMessageJson(reply.question).content, reply: message.content };
+    void deps.track(giveTitle(deps, at, exchange));
+  }
+  return { type: "saved", message: stored };
+}
+
+/** Closes a generation, and tells the cache. @returns null when somebody else has closed it */
+export function closeReply(
+  deps: Deps,
+  generation: Pick<Generation, "at" | "fence">,
+  message: NewMessage | null,
+  options: { readonly idleMs?: number } = {},
+): Promise<Closed | null> {
+  const closing = closeTurn(deps.db, generation, message, options);
+  return appendWithin(deps, generation.at, closing, (closed) =>
+    closed?.saved?.replaced ? "changed" : (closed?.saved ?? null),
+  );
+}
+
+async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Result>): Promise<Result> {
+  for (let pauseMs = SAVE_PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, SAVE_PAUSE_MS.max)) {
+    try {
+      return await work();
+    } catch (error) {
+      const isAway = error instanceof BackscrollError && error.code === "database_unavailable";
+      if (!isAway || deps.stopping.aborted) throw error;
+      deps.log.warn({ error: errorMessage(error) }, "PostgreSQL does not answer: a reply waits to be saved");
+    }
+    await delay(pauseMs, undefined, { signal: deps.stopping }).catch(() => undefined);
+  }
+}
+
+/** The generation is closed: by an earlier try of this server whose answer was lost, or by another. */
+async function whatWasStored(deps: Deps, { at, messageId }: Generation): Promise<ReplyEnding> {
+  const [stored] = (await findMessages(deps.db, at, [messageId]))?.messages ?? [];
+  return stored ? endingOf(stored.json) : { type: "failed", error: replyInterrupted() };
+}
+
+/** Ends with the signal, whether the responder listens to it or not. @throws the signal's reason */
+async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  aborted.catch(() => undefined); // it may come when nobody waits any more
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const coming = iterator.next();
+      coming.catch(() => undefined);
+      const next = await Promise.race([coming, aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    // Not waited for: a responder that hangs would hang here too.
+    iterator.return?.().catch(() => undefined);
+  }
+}
