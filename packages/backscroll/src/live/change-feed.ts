@@ -3,12 +3,17 @@ export type Change =
   | {
       readonly type: "messages_saved";
       readonly conversation_id: string;
-      /** the conversation's version after it */
-      readonly version: number;
+      /** the conversation's version after it, as far as it is known; a client that has seen it has seen the messages */
+      readonly version: number | null;
       readonly message_ids: readonly string[];
     }
-  | { readonly type: "message_edited"; readonly conversation_id: string; readonly message_id: string; readonly version: number }
-  | { readonly type: "message_deleted"; readonly conversation_id: string; readonly message_id: string }
+  | {
+      readonly type: "message_edited" | "message_deleted";
+      readonly conversation_id: string;
+      readonly message_id: string;
+      /** the conversation's version after it */
+      readonly version: number;
+    }
   | {
       readonly type: "conversation_created" | "conversation_updated" | "conversation_deleted" | "conversation_restored";
       readonly conversation_id: string;
@@ -19,26 +24,32 @@ export type Change =
   | { readonly type: "resync" };
 
 export interface FeedEntry {
-  /** a client that comes back names the last one it saw */
+  /** a client that comes back names the last one it saw; opaque, `[0-9A-Za-z-]{1,64}` */
   readonly id: string;
   readonly change: Change;
 }
 
-/** Tells a user's clients, on every server, what changed. */
+/** Without news: its id is a cursor to come back with. */
+export interface ReadyEntry {
+  readonly id: string;
+  readonly change: null;
+}
+
+/** Tells a user's clients, on every server, what changed. A change may be told twice, and late. */
 export interface ChangeFeed {
   /** Best effort: never throws, and nobody waits for it. A change that could not be told makes a `resync`. */
   tell(userId: number, change: Change): void;
   /**
    * Follows from a cursor on: everything after it, in order, or a `resync` where that cannot be promised. The first
-   * entry is always one without news (`{ type: "ready" }` on the wire): its id is a cursor to come back with.
+   * entry is always one without news (`{ type: "ready" }` on the wire). Who is too slow gets a `resync` in place of
+   * what it did not take. Ends with the signal; never throws.
    *
-   * @param cursor id of the last entry seen; null: from now on
+   * @param cursor id of the last entry seen, or anything else; null: from now on
    */
-  follow(userId: number, cursor: string | null, signal: AbortSignal): AsyncIterable<FeedEntry | ReadyEntry>;
+  follow(
+    userId: number,
+    cursor: string | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<FeedEntry | ReadyEntry, void, undefined>;
   close(): Promise<void>;
-}
-
-export interface ReadyEntry {
-  readonly id: string;
-  readonly change: null;
 }

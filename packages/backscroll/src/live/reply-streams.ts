@@ -1,6 +1,13 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import type { ReplyChunk, ReplyPosition } from "../domain/reply.ts";
 
+/** Of one reply; the oldest go first. At a flush every 50 ms, over eight minutes. */
+export const REPLY_STREAM_ENTRIES = 10_000;
+/** At most so many a read. */
+export const REPLY_ENTRIES_READ = 1_000;
+/** How long a reply can be read after it was last written, and after it ended. */
+export const REPLY_STREAM_TTL_MS = { running: 600_000, ended: 60_000 };
+
 /** Names one running reply; `messageId` is the id that it will be stored under. */
 export interface ReplyRef extends ConversationRef {
   readonly messageId: string;
@@ -31,8 +38,11 @@ export interface ReplyStreams {
   /** Nothing follows. It can be read for a while longer. Best effort. */
   end(at: ReplyRef): void;
   /**
-   * @param cursor null: from the beginning
-   * @returns null when it could not be read
+   * At most `REPLY_ENTRIES_READ` entries; none when none has come, or none is still there. Never rejects.
+   *
+   * @param cursor null: from the oldest entry that is there
+   * @returns null when it could not be read in time, or does not hold any more what the cursor stands at: it goes on
+   * from PostgreSQL, or from null, where a gap between positions shows what is missing
    */
   read(at: ReplyRef, cursor: string | null): Promise<ReplyEntries | null>;
 }

@@ -4,7 +4,8 @@ export interface Signals {
   send(channel: string, payload: string): void;
   /**
    * @param onSignal called for every signal sent on the channel by any server, this one included
-   * @param onMissed called when signals may have been missed: at a reconnect
+   * @param onMissed called when signals may have been missed until now: once listening has begun where that takes
+   * time, and after every reconnect
    * @returns stops listening
    */
   listen(channel: string, onSignal: (payload: string) => void, onMissed: () => void): () => void;
