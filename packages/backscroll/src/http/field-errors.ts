@@ -15,11 +15,13 @@ export function toFieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[]
   });
 }
 
-/** The one whose problems lie deepest; of those, the one with the fewest. */
+/** The one whose own fields were meant: what is wrong inside them says nothing against it. */
 function nearestShape(shapes: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
-  return shapes.toSorted((a, b) => deepest(b) - deepest(a) || a.length - b.length)[0];
+  return shapes.toSorted((a, b) => misfits(a) - misfits(b) || a.length - b.length)[0];
 }
 
-function deepest(issues: readonly z.core.$ZodIssue[]): number {
-  return Math.max(0, ...issues.map(({ path }) => path.length));
+/** @returns how many fields of a value are missing, unknown, or of another kind */
+function misfits(issues: readonly z.core.$ZodIssue[]): number {
+  const outside = issues.filter(({ path }) => path.length <= 1);
+  return outside.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : 1), 0);
 }

@@ -2,12 +2,15 @@ import { createHash } from "node:crypto";
 import { tryDecode } from "hono/utils/url";
 import { invalidRequest } from "../domain/errors.ts";
 import { ID_PATTERN } from "../domain/ids.ts";
-import { runOnce, type StoredResponse } from "../service/idempotency.ts";
+import { claimSeed, runOnce, type StoredResponse } from "../service/idempotency.ts";
 import { toRef } from "../service/messages.ts";
 import type { Context, Variables } from "./context.ts";
 import type { MiddlewareHandler } from "hono";
 
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
+
+/** These are exactly-once by the ids of their messages: a retry joins the reply that is being written. */
+const TURNS: ReadonlySet<string> = new Set(["/api/conversations/messages", "/api/chat"]);
 
 /** Makes every POST that carries an `Idempotency-Key` exactly-once; see `service/idempotency.ts`. */
 export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c, next) => {
@@ -17,19 +20,20 @@ export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c,
     throw invalidRequest({ path: "Idempotency-Key", message: "must be 1 to 255 visible ASCII characters" });
   }
   const { deps, user } = c.var;
-  const { response, replayed } = await runOnce(
-    deps,
-    { userId: user.id, key, requestHash: await hashRequest(c) },
-    async (seed) => {
-      c.set("idempotencySeed", seed);
-      await next();
-      return {
-        status: c.res.status,
-        contentType: c.res.headers.get("content-type") ?? "application/json",
-        body: Buffer.from(await c.res.clone().arrayBuffer()),
-      };
-    },
-  );
+  const request = { userId: user.id, key, requestHash: await hashRequest(c) };
+  if (TURNS.has(c.req.path)) {
+    c.set("idempotencySeed", await claimSeed(deps, request));
+    return next();
+  }
+  const { response, replayed } = await runOnce(deps, request, async (seed) => {
+    c.set("idempotencySeed", seed);
+    await next();
+    return {
+      status: c.res.status,
+      contentType: c.res.headers.get("content-type") ?? "application/json",
+      body: Buffer.from(await c.res.clone().arrayBuffer()),
+    };
+  });
   if (!replayed) return;
   await tellCache(c, response);
   const headers = { "content-type": response.contentType, "idempotency-replayed": "true" };

@@ -7,7 +7,8 @@ import { ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
 
 /** Schemas of the wire. Text, sizes and ids in bodies are checked once more by the service, for every caller. */
 
-export const Id = z.string().regex(ID_PATTERN, "must be 1 to 128 of A-Z a-z 0-9 _ . : -");
+export const ID_MESSAGE = "must be 1 to 128 of A-Z a-z 0-9 _ . : -";
+export const Id = z.string().regex(ID_PATTERN, ID_MESSAGE);
 const Time = z.iso.datetime({ offset: true }).openapi({ example: "2026-01-31T12:00:00.000Z" });
 
 /** Not `z.record` or `z.object`: they drop a key named `__proto__`, and what was sent is stored as it is. */

@@ -1,21 +1,38 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { BackscrollError } from "../domain/errors.ts";
 import { deriveId } from "../domain/ids.ts";
 import { parseMessageJson } from "../domain/message.ts";
-import { takeTurn, type Turn } from "../service/turn.ts";
+import { askAgain } from "../service/ask-again.ts";
+import { followReply, stopReply } from "../service/remote-reply.ts";
+import type { Turn } from "../service/running-reply.ts";
+import { finishTurn, regenerateReply, startTurn } from "../service/turn.ts";
+import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
-import { bodyProblems, json, jsonText } from "./json.ts";
+import { bodyProblems, commonHeaders, json, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
+import { type ShownReply, UI_MESSAGE_STREAM_HEADERS, uiMessageStream } from "./ui-message-stream.ts";
 
 const failures = bodyProblems(
   "conversation_not_found",
+  "conversation_busy",
   "conversation_id_conflict",
   "message_id_conflict",
   "message_too_large",
   "responder_failed",
   "responder_rate_limited",
+  "responder_refused",
   "responder_timeout",
+  "reply_interrupted",
+  "shutting_down",
 );
-const Say = { message: z.string().min(1), conversation_id: schema.Id.optional() };
+const eventStream = {
+  "text/event-stream": {
+    schema: z.string().openapi("UiMessageStream", {
+      description: "The AI SDK's UI message stream: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol",
+    }),
+  },
+};
+const params = z.strictObject({ conversationId: schema.Id });
 
 const send = createRoute({
   method: "post",
@@ -24,58 +41,151 @@ const send = createRoute({
   summary: "Send a message and get the reply, both saved",
   description:
     "Without a `conversation_id` a conversation is created. With a `message_id` the turn is exactly-once: again with " +
-    "the same one it joins the running turn or answers what was stored; after a failure it asks again.",
-  request: {
-    body: {
-      required: true,
-      ...json(
-        z
-          .strictObject({
-            ...Say,
-            message_id: schema.Id.optional(),
-            stream: z.literal(false, "must be false: replies come whole").optional(),
-          })
-          .openapi("SendMessage"),
-      ),
+    "the same one it joins the reply that is being written, or answers what was stored; after a failure it asks again.\n" +
+    "With `stream: true` the answer is the AI SDK's UI message stream. A reply goes on when its reader goes away.",
+  request: { body: { required: true, ...json(SendMessage) } },
+  responses: {
+    200: {
+      description: "The exchange, or with `stream: true` the reply as it is written",
+      content: { ...json(schema.Turn).content, ...eventStream },
     },
+    ...failures,
   },
-  responses: { 200: { description: "The exchange", ...json(schema.Turn) }, ...failures },
 });
+
+const ChatReply = z.object({ response: z.string(), conversation_id: z.string() }).openapi("ChatReply");
 
 const chat = createRoute({
   method: "post",
   path: "/api/chat",
   operationId: "chat",
-  summary: "Say something and get the reply's text: a turn in short form",
-  request: { body: { required: true, ...json(z.strictObject(Say).openapi("Chat")) } },
+  summary: "Say something and get the reply's text: a turn in short form, and what `useChat` calls",
+  description:
+    "The body of the AI SDK's `useChat` is accepted, too, and always answered by its UI message stream. The conversation " +
+    "is its `id`, and only the last of its messages is read: the history is the one that is stored here. " +
+    "`regenerate-message` writes the last reply again.",
+  request: { body: { required: true, ...json(ChatBody) } },
   responses: {
-    200: { description: "The reply", ...json(z.object({ response: z.string(), conversation_id: z.string() })) },
+    200: {
+      description: "The reply's text, or the reply as it is written",
+      content: { ...json(ChatReply).content, ...eventStream },
+    },
     ...failures,
+  },
+});
+
+const follow = createRoute({
+  method: "get",
+  path: "/api/chat/{conversationId}/stream",
+  operationId: "followReply",
+  summary: "Follow the reply that is being written, from its beginning, on any server",
+  request: { params },
+  responses: {
+    200: { description: "The reply as it is written", content: eventStream },
+    204: { description: "None is; so it is for a conversation that does not exist" },
+    ...problems(),
+  },
+});
+
+const stop = createRoute({
+  method: "post",
+  path: "/api/chat/{conversationId}/stop",
+  operationId: "stopReply",
+  summary: "Stop the reply that is being written, on any server; what was written is kept",
+  request: { params },
+  responses: {
+    200: {
+      description: "Whether one was, and the reply as it is stored; null when it had said nothing",
+      ...json(z.object({ stopped: z.boolean(), message: schema.Message.nullable() }).openapi("StoppedReply")),
+    },
+    ...problems(),
   },
 });
 
 export function turnRoutes(app: App): void {
   app.openapi(send, async (c) => {
-    const turn = await take(c, c.req.valid("json"));
-    return jsonText(
-      c,
-      `{"user_message":${turn.userMessage},"assistant_message":${turn.assistantMessage},` +
-        `"conversation_id":${JSON.stringify(turn.conversationId)}}`,
-    );
+    const body = c.req.valid("json");
+    const turn = await start(c, body);
+    if (body.stream === true) return showReply(c, turn, replayed(c, turn));
+    const { conversationId, userMessage, assistantMessage } = await finishTurn(turn);
+    const text =
+      `{"user_message":${userMessage},"assistant_message":${assistantMessage},` +
+      `"conversation_id":${JSON.stringify(conversationId)}}`;
+    return jsonText(c, text, 200, replayed(c, turn));
   });
 
   app.openapi(chat, async (c) => {
-    const turn = await take(c, c.req.valid("json"));
-    const { content } = parseMessageJson(turn.assistantMessage);
-    return c.json({ response: content, conversation_id: turn.conversationId }, 200);
+    const body = c.req.valid("json");
+    const isUi = isUiChat(body);
+    const turn = await (isUi ? startUi(c, body) : start(c, body));
+    if (isUi || body.stream === true) return showReply(c, turn, replayed(c, turn));
+    const { conversationId, assistantMessage } = await finishTurn(turn);
+    const { content } = parseMessageJson(assistantMessage);
+    return c.json({ response: content, conversation_id: conversationId }, 200, replayed(c, turn));
+  });
+
+  app.openapi(follow, async (c) => {
+    const turn = await followReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
+    return turn === null ? c.body(null, 204) : showReply(c, turn);
+  });
+
+  app.openapi(stop, async (c) => {
+    const { stopped, message } = await stopReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
+    return jsonText(c, `{"stopped":${stopped},"message":${message}}`);
   });
 }
 
-function take(
+function start(
   c: Context,
   body: { message: string; conversation_id?: string | undefined; message_id?: string | undefined },
 ): Promise<Turn> {
-  const { deps, user, idempotencySeed: seed } = c.var;
-  const messageId = body.message_id ?? (seed === undefined ? undefined : deriveId(seed, "message"));
-  return takeTurn(deps, user.id, { message: body.message, conversationId: body.conversation_id, messageId });
+  const { deps, user } = c.var;
+  const messageId = body.message_id ?? seededId(c, "message");
+  return startTurn(deps, user.id, { message: body.message, conversationId: body.conversation_id, messageId });
+}
+
+async function startUi(c: Context, body: UiChatBody): Promise<Turn> {
+  const { deps, user } = c.var;
+  if (body.trigger === "regenerate-message") return regenerate(c, body);
+  const { messageId = seededId(c, "message"), ...question } = questionOf(body);
+  try {
+    return await startTurn(deps, user.id, { ...question, messageId, createConversation: true });
+  } catch (error) {
+    if (!(error instanceof BackscrollError) || error.code !== "message_id_conflict") throw error;
+    throw new BackscrollError(
+      "message_id_conflict",
+      `the message ${messageId} is stored with another body. To change what it says, edit it with ` +
+        "PATCH /api/conversations/{id}/messages/{message_id}; to say something else, send it with a new id",
+      {},
+      { cause: error },
+    );
+  }
+}
+
+function regenerate(c: Context, body: UiChatBody): Promise<Turn> {
+  const { deps, user } = c.var;
+  const replyId = seededId(c, "reply");
+  const question = questionAgain(body);
+  if (question?.messageId !== undefined) {
+    const asked = { ...question, messageId: question.messageId, createConversation: true };
+    return askAgain(deps, user.id, asked, replyId);
+  }
+  return regenerateReply(deps, { userId: user.id, conversationId: body.id }, { messageId: body.messageId, replyId });
+}
+
+/** @returns an id that a retry with the same Idempotency-Key gets again; undefined without one */
+function seededId({ var: { idempotencySeed: seed } }: Context, purpose: "message" | "reply"): string | undefined {
+  return seed === undefined ? undefined : deriveId(seed, purpose);
+}
+
+function replayed({ var: { idempotencySeed } }: Context, turn: Turn): Record<string, string> {
+  return idempotencySeed !== undefined && turn.replayed ? { "idempotency-replayed": "true" } : {};
+}
+
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as `jsonText`
+function showReply<Typed>(c: Context, shown: ShownReply, headers: Readonly<Record<string, string>> = {}): Typed {
+  c.set("hasCommonHeaders", true);
+  return new Response(uiMessageStream(shown), {
+    headers: { ...commonHeaders(c), ...UI_MESSAGE_STREAM_HEADERS, ...headers },
+  }) as Typed;
 }

@@ -10,7 +10,7 @@ export interface StoredResponse {
 export type IdempotencyClaim =
   /** ours to run; what it creates takes its ids from the seed */
   | { readonly state: "claimed"; readonly seed: string }
-  | { readonly state: "answered"; readonly response: StoredResponse }
+  | { readonly state: "answered"; readonly response: StoredResponse; readonly seed: string }
   | { readonly state: "running" }
   /** the key belongs to another request */
   | { readonly state: "reused" };
@@ -29,6 +29,7 @@ interface KeyRow {
  * after `runningMs`, with its seed.
  *
  * @param seed a new UUID, used when the key is new
+ * @param runningMs negative: every try of the request may claim it, at the same time too
  */
 export async function claimIdempotencyKey(
   db: Queryable,
@@ -66,6 +67,7 @@ export async function claimIdempotencyKey(
   }
   return {
     state: "answered",
+    seed: row.seed,
     response: { status: row.response_status, contentType: row.response_type, body: row.response_body },
   };
 }

@@ -15,6 +15,8 @@ export type { StoredResponse } from "../postgres/idempotency.ts";
 /** A process that has not said for so long that it lives is taken for dead, and a retry takes its request over. */
 const RUNNING_MS = 10_000;
 const RENEW_MS = 3_000;
+/** Further back than a time is rounded. */
+const NEVER_RUNNING_MS = -1_000;
 /** How long a retry waits for the first try's answer. */
 const JOIN_MS = 30_000;
 
@@ -50,10 +52,7 @@ export async function runOnce(
       case "answered":
         return { response: claim.response, replayed: true };
       case "reused":
-        throw new BackscrollError(
-          "idempotency_key_reused",
-          "this Idempotency-Key was used with another request: use a new key",
-        );
+        throw keyReused();
       case "claimed":
         return { response: await runClaimed(deps, { ...request, seed: claim.seed }, run), replayed: false };
       case "running":
@@ -67,6 +66,33 @@ export async function runOnce(
         await delay(waitMs);
     }
   }
+}
+
+/**
+ * The same for a request that its own ids make exactly-once, once they are taken from the key: a turn. Nothing of it is
+ * kept, and a second try does not wait for the first.
+ *
+ * @returns the seed of its ids
+ * @throws {BackscrollError} idempotency_key_reused
+ */
+export async function claimSeed(deps: Deps, request: KeyedRequest): Promise<string> {
+  for (;;) {
+    const claim = await claimIdempotencyKey(deps.db, request, {
+      seed: mintId(),
+      runningMs: NEVER_RUNNING_MS,
+      keepMs: deps.settings.idempotencyKeepMs,
+    });
+    if (claim.state === "reused") throw keyReused();
+    // Otherwise somebody claimed it at the same moment: it is there now.
+    if (claim.state !== "running") return claim.seed;
+  }
+}
+
+function keyReused(): BackscrollError {
+  return new BackscrollError(
+    "idempotency_key_reused",
+    "this Idempotency-Key was used with another request: use a new key",
+  );
 }
 
 async function runClaimed(
