@@ -35,6 +35,24 @@ create table deleted_messages (
   constraint deleted_messages_conversation_fkey FOREIGN KEY (user_id, conversation_id) REFERENCES conversations(user_id, id) ON DELETE CASCADE
 );
 
+create table generations (
+  user_id bigint not null,
+  conversation_id uuid not null,
+  message_id uuid not null,
+  question_id uuid not null,
+  question_seq bigint not null,
+  replaces_up_to bigint default 0 not null,
+  fence bigint not null,
+  server_id uuid not null,
+  started_at timestamp(3) with time zone default statement_timestamp() not null,
+  heartbeat_at timestamp(3) with time zone default statement_timestamp() not null,
+  stop_requested boolean default false not null,
+  partial_text text default ''::text not null,
+  partial_tools json,
+  constraint generations_pkey PRIMARY KEY (user_id, conversation_id),
+  constraint generations_conversation_fkey FOREIGN KEY (user_id, conversation_id) REFERENCES conversations(user_id, id) ON DELETE CASCADE
+) with (fillfactor=50);
+
 create table idempotency_keys (
   user_id bigint not null,
   key text not null,
@@ -75,6 +93,7 @@ create table messages (
   created_at timestamp(3) with time zone not null,
   edited_at timestamp(3) with time zone,
   saved_content_md5 uuid,
+  reply_to uuid,
   constraint messages_pkey PRIMARY KEY (user_id, conversation_id, seq),
   constraint messages_role_check CHECK ((role = ANY (ARRAY['system'::text, 'user'::text, 'assistant'::text, 'tool'::text]))),
   constraint messages_status_check CHECK ((status = ANY (ARRAY['complete'::text, 'stopped'::text, 'interrupted'::text, 'failed'::text]))),
