@@ -7,6 +7,9 @@ import type { Deps } from "../src/service/deps.ts";
 import { exportConversation } from "../src/service/export.ts";
 import * as history from "../src/service/history.ts";
 import * as messages from "../src/service/messages.ts";
+import { checkpointReplies } from "../src/postgres/running-generations.ts";
+import { followReply, stopReply } from "../src/service/remote-reply.ts";
+import { finishTurn, regenerateReply, startTurn } from "../src/service/turn.ts";
 import { getUsage } from "../src/service/usage.ts";
 import { type Services, test } from "./services.ts";
 
@@ -74,6 +77,7 @@ test("no hot statement reads a table from end to end, planned with or without it
   await history.getFullHistory(deps, at, { page: 200, from: new Date(Date.now() - 80_000_000) });
   await history.getMessagesAround(deps, at, { around: "together-3" });
   await messages.editMessage(deps, at, "together-3", { content: "y", expectedVersion: null });
+  await takeTurns(deps, at);
   await conversations.getConversation(deps, at);
   await findVersion(deps.db, messages.toRef(at));
   await conversations.updateConversation(deps, at, { title: "New" });
@@ -106,6 +110,20 @@ test("no hot statement reads a table from end to end, planned with or without it
     client.release();
   }
 });
+
+/** A first turn, one more, its retry, its reply written again, and one that is stopped. */
+async function takeTurns(deps: Deps, { userId, conversationId }: messages.ConversationName): Promise<void> {
+  const at = { userId, conversationId };
+  await finishTurn(await startTurn(deps, userId, { message: "Hello" }));
+  const question = { message: "Hello", messageId: "asked", conversationId };
+  await finishTurn(await startTurn(deps, userId, question));
+  await finishTurn(await startTurn(deps, userId, question));
+  await finishTurn(await regenerateReply(deps, at));
+  await followReply(deps, at);
+  await stopReply(deps, at);
+  const running = { at: messages.toRef(at), fence: "1", soFar: null };
+  await checkpointReplies(deps.db, [running]);
+}
 
 async function explain(
   client: { query(sql: string, values?: unknown[]): Promise<{ rows: Record<string, string>[] }> },
