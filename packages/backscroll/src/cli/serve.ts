@@ -99,12 +99,15 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   }
 }
 
+/** After the drain's timeout, for what was given up then to be saved, and told to whoever waits for it. */
+const TELLING_MS = 2_000;
+
 /** Takes no new connection, answers what was asked, and lets the rest go. */
 async function closeServer(server: Server, drainTimeoutMs: number): Promise<void> {
   const closed = new Promise<void>((done) => server.close(() => done()));
   // A connection that is kept alive goes as soon as it has its answer.
   server.on("answered", () => server.closeIdleConnections());
-  const timer = setTimeout(() => server.closeAllConnections(), drainTimeoutMs);
+  const timer = setTimeout(() => server.closeAllConnections(), drainTimeoutMs + TELLING_MS);
   await closed;
   clearTimeout(timer);
 }
