@@ -121,6 +121,23 @@ export async function updateConversation(
   return row ? toStoredConversation(at.userId, row) : null;
 }
 
+/**
+ * Names a conversation that nobody has named: `title_source` decides, so that a title given meanwhile stays.
+ *
+ * @returns its id as its author wrote it; null when it has a title already, or there is none
+ */
+export async function updateDefaultTitle(db: Queryable, at: ConversationRef, title: string): Promise<string | null> {
+  const [row] = await db.query<{ id: string }>({
+    name: "update_default_title",
+    text: `
+      update conversations set title = $3, title_source = 'generated'
+       where user_id = $1 and id = $2 and deleted_at is null and title_source = 'default'
+      returning coalesce(client_id, id::text) as id`,
+    values: [at.userId, at.id, title],
+  });
+  return row?.id ?? null;
+}
+
 /** Into the trash: invisible from now on. @returns false when there is none */
 export async function trashConversation(db: Queryable, at: ConversationRef): Promise<boolean> {
   const rows = await db.query({

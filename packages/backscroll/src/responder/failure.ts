@@ -29,6 +29,10 @@ export function rateLimited(message: string, retryAfter: string | null | undefin
   return new ResponderError("rate_limited", message, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
 }
 
+export function refused(who: string, said = ""): ResponderError {
+  return new ResponderError("refused", `${who} refused to answer${said}`);
+}
+
 /**
  * The connection's own failure. Only its code is told: messages of this kind name addresses and paths,
  * and what a `cause` carries along (a provider's holds the whole request) ends in the log.

@@ -26,20 +26,34 @@ const Reply = z.object({
     .nullish(),
 });
 
+/** An agent may have codes of its own: they are failures like any other. */
+const Failure = z.object({
+  type: z.literal("error"),
+  message: z.string(),
+  code: z.enum(["refused", "rate_limited", "timeout", "failed"]).catch("failed"),
+});
+
 const StreamEvent = z.discriminatedUnion("type", [
   z.object({ type: z.literal("text"), text: z.string() }),
   z.object({ type: z.literal("tool-call"), tool_call_id: ToolCallId, tool_name: ToolName, input: z.json() }),
   z.object({ type: z.literal("tool-result"), tool_call_id: ToolCallId, tool_name: ToolName, output: z.json() }),
   z.object({ type: z.literal("usage"), tokens_used: TokensUsed, tokensUsed: TokensUsed, model: Model }),
-  z.object({ type: z.literal("error"), message: z.string() }),
+  Failure,
 ]);
 
 /** A delta, or the agent's own word that it failed. */
-export type WireEvent = ResponderDelta | { readonly type: "error"; readonly message: string };
+export type WireEvent = ResponderDelta | WireFailure;
+export type WireFailure = z.output<typeof Failure>;
 
-/** @returns the reply as deltas: its tool calls, then its text, then its usage; null when it is not in the guide's shape */
-export function readReply(json: string): ResponderDelta[] | null {
-  const { success, data } = Reply.safeParse(parse(json));
+/**
+ * @returns the reply as deltas: its tool calls, then its text, then its usage; or that the agent failed; null when it
+ * is not in the guide's shape
+ */
+export function readReply(json: string): ResponderDelta[] | WireFailure | null {
+  const reply = parse(json);
+  const failure = Failure.safeParse(reply);
+  if (failure.success) return failure.data;
+  const { success, data } = Reply.safeParse(reply);
   if (!success) return null;
   const deltas: ResponderDelta[] = [];
   for (const { id, name: toolName, input, output } of data.tool_calls ?? []) {

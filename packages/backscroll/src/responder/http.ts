@@ -1,6 +1,6 @@
 import { abortFailure, connectionFailure, rateLimited } from "./failure.ts";
 import { BodyNotText, BodyTooLarge, readEvents, readText } from "./http-body.ts";
-import { readEvent, readReply, toRequestBody } from "./http-wire.ts";
+import { readEvent, readReply, toRequestBody, type WireFailure } from "./http-wire.ts";
 import { ResponderError } from "./responder.ts";
 import type { Responder, ResponderDelta, RespondRequest } from "./responder.ts";
 
@@ -18,10 +18,11 @@ const REPLY_BYTES_MAX = 4_194_304;
 /** Of what an agent says about its failure: enough for a reason, too short for a conversation. */
 const REASON_CHARS_MAX = 200;
 
-const JSON_SHAPE = "{content, tokens?, model?, tool_calls?: [{id?, name, input, output?}]}";
+const JSON_SHAPE =
+  '{content, tokens?, model?, tool_calls?: [{id?, name, input, output?}]} or {"type":"error",message,code?}';
 const EVENT_SHAPE =
   '{"type":"text",text}, {"type":"tool-call",tool_call_id,tool_name,input}, {"type":"tool-result",tool_call_id,tool_name,output}, ' +
-  '{"type":"usage",tokens_used?,model?} or {"type":"error",message}';
+  '{"type":"usage",tokens_used?,model?} or {"type":"error",message,code?}';
 
 interface Target {
   readonly url: URL;
@@ -95,6 +96,7 @@ async function* readResponse(response: Response, { url }: Target): AsyncGenerato
 async function* readJson(body: AsyncIterable<Uint8Array>, { origin }: URL): AsyncGenerator<ResponderDelta> {
   const deltas = readReply(await readText(body, REPLY_BYTES_MAX));
   if (deltas === null) throw failed(`the reply of ${origin} is not the JSON expected: ${JSON_SHAPE}`);
+  if (!Array.isArray(deltas)) throw reported(origin, deltas);
   yield* deltas;
 }
 
@@ -109,8 +111,7 @@ async function* readStream(body: AsyncIterable<Uint8Array>, { origin }: URL): As
     if (done || !whole) break;
     const event = readEvent(data);
     if (event === null) throw failed(`an event of ${origin} is none of those expected: ${EVENT_SHAPE}`);
-    if (event.type === "error")
-      throw failed(`${origin} reported an error: ${event.message.slice(0, REASON_CHARS_MAX).toWellFormed()}`);
+    if (event.type === "error") throw reported(origin, event);
     bytes += contentBytes(event);
     if (bytes > REPLY_BYTES_MAX) throw new BodyTooLarge();
     if (event.type === "usage") usage = event;
@@ -140,6 +141,11 @@ function toFailure(error: unknown, { url }: Target): ResponderError {
     return failed(`the reply of ${url.origin} is longer than ${REPLY_BYTES_MAX} bytes`);
   if (error instanceof BodyNotText) return failed(`the reply of ${url.origin} is not UTF-8`);
   return connectionFailure(error, `the reply of ${url.origin} ended early`);
+}
+
+function reported(origin: string, { code, message }: WireFailure): ResponderError {
+  const reason = message.slice(0, REASON_CHARS_MAX).toWellFormed();
+  return new ResponderError(code, `${origin} reported an error: ${reason}`);
 }
 
 function failed(message: string): ResponderError {

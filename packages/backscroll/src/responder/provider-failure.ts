@@ -1,5 +1,5 @@
 import { APICallError, LoadAPIKeyError, RetryError } from "ai";
-import { connectionFailure, rateLimited } from "./failure.ts";
+import { connectionFailure, rateLimited, refused } from "./failure.ts";
 import { ResponderError } from "./responder.ts";
 
 /**
@@ -17,6 +17,7 @@ export function providerFailure(thrown: unknown, who: string): ResponderError {
   const code = findCode(error);
   // a stream that began with 200 reports its limit as an event
   if (code?.startsWith("rate_limit") === true) return rateLimited(`${who} is rate limited (${code})`, undefined);
+  if (isRefusal(code)) return refused(who, ` (${code})`);
   if (code !== undefined) return new ResponderError("failed", `${who} reported an error (${code})`);
   const name = error instanceof Error && /^[A-Za-z_]{1,64}$/.test(error.name) ? ` with ${error.name}` : "";
   return connectionFailure(error, `${who} failed${name}`);
@@ -28,9 +29,15 @@ function callFailure(error: APICallError, who: string): ResponderError {
   const code = findCode(error.data) ?? findCode(parse(error.responseBody));
   const said = code === undefined ? "" : ` (${code})`;
   if (statusCode === 429) return rateLimited(`${who} is rate limited${said}`, responseHeaders?.["retry-after"]);
+  if (isRefusal(code)) return refused(who, said);
   if (statusCode >= 200 && statusCode < 300)
     return new ResponderError("failed", `the reply of ${who} is not what its protocol says`);
   return new ResponderError("failed", `${who} answered ${statusCode}${said}`);
+}
+
+/** A filter that looks at the prompt answers 400: Azure's `content_filter`, OpenAI's `content_policy_violation`. */
+function isRefusal(code: string | undefined): boolean {
+  return code === "content_filter" || code === "content_policy_violation";
 }
 
 /**

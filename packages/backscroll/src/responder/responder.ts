@@ -1,5 +1,5 @@
-import type { JsonValue } from "../domain/json.ts";
 import type { Role } from "../domain/message.ts";
+import type { ReplyChunk } from "../domain/reply.ts";
 
 /** One message of the context a responder answers. */
 export interface ContextMessage {
@@ -18,10 +18,14 @@ export interface RespondRequest {
 
 /** What a responder says, piece by piece. A `usage`, if any, comes last. */
 export type ResponderDelta =
-  | { readonly type: "text"; readonly text: string }
-  | { readonly type: "tool-call"; readonly toolCallId: string; readonly toolName: string; readonly input: JsonValue }
-  | { readonly type: "tool-result"; readonly toolCallId: string; readonly toolName: string; readonly output: JsonValue }
+  | ReplyChunk
   | { readonly type: "usage"; readonly tokensUsed: number | null; readonly model: string | null };
+
+/** A question and its answer. */
+export interface Exchange {
+  readonly question: string;
+  readonly reply: string;
+}
 
 /** Who answers. */
 export interface Responder {
@@ -29,13 +33,20 @@ export interface Responder {
   readonly description: string;
   /** @throws {ResponderError} what went wrong, while iterating */
   respond(request: RespondRequest): AsyncIterable<ResponderDelta>;
+  /**
+   * Names a conversation by its first exchange; without it, the question's beginning names it.
+   *
+   * @returns a line of text, as the model wrote it: whoever asked makes a title of it
+   * @throws {ResponderError} or the signal's reason
+   */
+  suggestTitle?(exchange: Exchange, signal: AbortSignal): Promise<string>;
 }
 
 /**
- * `rate_limited`: try later, `retryAfterSeconds` when known. `timeout`: no answer in time.
- * `failed`: anything else.
+ * `rate_limited`: try later, `retryAfterSeconds` when known. `timeout`: no answer in time. `refused`: it will not
+ * answer this, by its own judgement or a filter's; the same again would be refused again. `failed`: anything else.
  */
-export type ResponderFailure = "failed" | "rate_limited" | "timeout";
+export type ResponderFailure = "failed" | "rate_limited" | "timeout" | "refused";
 
 export class ResponderError extends Error {
   override readonly name = "ResponderError";

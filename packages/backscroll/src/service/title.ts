@@ -1,0 +1,50 @@
+import { DEFAULT_TITLE, type ConversationRef } from "../domain/conversation.ts";
+import { errorMessage } from "../domain/errors.ts";
+import { titleFrom, titleFromSuggestion } from "../domain/title.ts";
+import { updateDefaultTitle } from "../postgres/conversations.ts";
+import type { Exchange } from "../responder/responder.ts";
+import type { Deps } from "./deps.ts";
+
+const SUGGESTION_TIMEOUT_MS = 10_000;
+
+/** @returns a title of at most 60 characters from what somebody wrote; the default when there are no words in it */
+export function titleFromMessage(text: string): string {
+  return titleFrom(text) || DEFAULT_TITLE;
+}
+
+/**
+ * Names a conversation by its first exchange, unless it has been named: by the responder where it can, from the
+ * question otherwise. Never rejects; a service that stops does not wait for the responder.
+ *
+ * @returns the title; null when it was not set: somebody gave one meanwhile, or the exchange has no words
+ */
+export async function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
+  const title = (await suggestedTitle(deps, exchange)) || titleFrom(exchange.question);
+  if (title === "") return null;
+  try {
+    const conversationId = await updateDefaultTitle(deps.db, ref, title);
+    if (conversationId === null) return null;
+    deps.live.feed.tell(ref.userId, { type: "conversation_updated", conversation_id: conversationId });
+    return title;
+  } catch (error) {
+    deps.log.warn({ error: errorMessage(error) }, "a title could not be saved; the next exchange gives one");
+    return null;
+  }
+}
+
+/** @returns "" when the responder has none to give */
+async function suggestedTitle({ responder, draining, log }: Deps, exchange: Exchange): Promise<string> {
+  if (!responder.suggestTitle || draining.aborted) return "";
+  const signal = AbortSignal.any([AbortSignal.timeout(SUGGESTION_TIMEOUT_MS), draining]);
+  const aborted = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
+  aborted.promise.catch(() => undefined); // it may come when nobody waits any more
+  try {
+    // Raced: a responder need not listen to its signal.
+    return titleFromSuggestion(await Promise.race([responder.suggestTitle(exchange, signal), aborted.promise]));
+  } catch (error) {
+    const fields = { responder: responder.description, error: errorMessage(error) };
+    if (!draining.aborted) log.warn(fields, "the responder suggested no title: the question gives it");
+    return "";
+  }
+}
