@@ -239,6 +239,7 @@ interface Shown {
 function read(ai: Ai, stream: ReadableStream<ai7.UIMessageChunk>): Shown {
   const errors: string[] = [];
   let latest: Message | undefined;
+  const isShown = (text: string): boolean => latest !== undefined && textOf(latest).startsWith(text);
   let grown = Promise.withResolvers<void>();
   const follow = async (): Promise<Message> => {
     const onError = (error: unknown): void => void errors.push(String(error));
@@ -254,7 +255,7 @@ function read(ai: Ai, stream: ReadableStream<ai7.UIMessageChunk>): Shown {
     errors,
     last: follow(),
     async shows(text) {
-      while (!latest || !textOf(latest).startsWith(text)) await grown.promise;
+      while (!isShown(text)) await grown.promise;
     },
   };
 }

@@ -96,7 +96,7 @@ const stop = createRoute({
   responses: {
     200: {
       description: "Whether one was, and the reply as it is stored; null when it had said nothing",
-      ...json(z.object({ stopped: z.boolean(), message: schema.Message.nullable() }).openapi("StoppedReply")),
+      ...json(z.object({ stopped: z.boolean(), message: z.union([schema.Message, z.null()]) }).openapi("StoppedReply")),
     },
     ...problems(),
   },

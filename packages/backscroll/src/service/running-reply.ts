@@ -47,7 +47,7 @@ export interface Turn {
   readonly questionId: string;
   readonly userMessage: MessageJson;
   readonly reply: ReplyLog;
-  /** the question had been sent before */
+  /** the reply is one that an earlier try began */
   readonly replayed: boolean;
 }
 

@@ -162,7 +162,7 @@ async function reopen(
   const opened = await reopenTurn(deps.db, question, decided, generation);
   if (!opened) return null;
   const { log } = beginReply(deps, opened, { question: question.json, replaces: decided.replacesUpTo > 0 });
-  return turnOf(question.json, log, true);
+  return turnOf(question.json, log, false);
 }
 
 /**
@@ -198,7 +198,7 @@ export async function regenerateReply(
     if (running) throw busy();
     const decided = { version, replacesUpTo: answered ? lastSeq : 0 };
     const turn = await reopen(deps, { at: ref, ...question }, decided, newGeneration(deps, replyId));
-    if (turn) return { ...turn, replayed: false };
+    if (turn) return turn;
   }
 }
 
