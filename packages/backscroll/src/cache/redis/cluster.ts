@@ -1,7 +1,7 @@
 import { errorMessage } from "../../domain/errors.ts";
 import type { CacheNode } from "../conversation-cache.ts";
 import { Connection, type ConnectionSettings, nameOf, RETRY_MS_MAX, RETRY_MS_MIN, tellOnce } from "./connection.ts";
-import type { RedisLink } from "./redis-link.ts";
+import type { LocatedLink } from "./redis-link.ts";
 import { answerWithin, openSession, type Session, wait } from "./session.ts";
 import { parseSlots, type SlotRange, slotOf, SLOTS } from "./slots.ts";
 import type { Server } from "./url.ts";
@@ -19,7 +19,7 @@ const NO_MASTER = "the cluster has no master for this slot";
  * Written out instead of node-redis' cluster: that one lets commands wait while a master is away or new ones are
  * looked for, for ever if one of them does not answer.
  */
-export class ClusterLink implements RedisLink {
+export class ClusterLink implements LocatedLink {
   /** resolves once every slot's master has been connected to */
   readonly opened: Promise<void>;
   readonly #seeds: readonly Server[];
@@ -49,6 +49,10 @@ export class ClusterLink implements RedisLink {
     this.#seeds = seeds;
     this.#settings = settings;
     void this.#run();
+  }
+
+  get masters(): readonly Server[] {
+    return Array.from(this.#masters.values(), ({ server }) => server).filter((server) => server !== null);
   }
 
   node(key: string): CacheNode {

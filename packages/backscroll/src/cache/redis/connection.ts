@@ -14,6 +14,8 @@ export interface ConnectionOptions extends ConnectionSettings {
   readonly locate: (signal: AbortSignal) => Promise<Server>;
   /** a replica is not connected to, and one that became a replica is left */
   readonly mastersOnly: boolean;
+  /** told of every new connection, as soon as anything can be sent on it */
+  readonly onOpen?: (session: Session) => void;
   readonly onLost?: () => void;
 }
 
@@ -118,6 +120,7 @@ export class Connection {
       this.#incarnation = {};
       this.#resolveOpened();
       this.#tell(null);
+      this.#options.onOpen?.(session);
       await Promise.race([session.lost, this.#check(session, server, identity, signal)]);
     } finally {
       this.#session = null;

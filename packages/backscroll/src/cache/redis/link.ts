@@ -3,7 +3,7 @@ import type { CacheNode } from "../conversation-cache.ts";
 import { ClusterLink } from "./cluster.ts";
 import { Connection, type ConnectionSettings, nameOf } from "./connection.ts";
 import { askSentinels } from "./sentinel.ts";
-import type { RedisLink } from "./redis-link.ts";
+import type { LocatedLink } from "./redis-link.ts";
 import { parseRedisUrl, type RedisTarget, type Server } from "./url.ts";
 
 export interface LinkOptions {
@@ -27,7 +27,7 @@ const CHECK_INTERVAL_MS = 1_000;
  *
  * @throws when the URL is not one of these
  */
-export async function connectRedis(url: string, options: LinkOptions): Promise<RedisLink> {
+export async function connectRedis(url: string, options: LinkOptions): Promise<LocatedLink> {
   const target = parseRedisUrl(url);
   const settings: ConnectionSettings = { checkIntervalMs: CHECK_INTERVAL_MS, ...target, ...options };
   const { link, opened } = linkTo(target, settings);
@@ -37,7 +37,7 @@ export async function connectRedis(url: string, options: LinkOptions): Promise<R
   return link;
 }
 
-function linkTo(target: RedisTarget, settings: ConnectionSettings): { link: RedisLink; opened: Promise<void> } {
+function linkTo(target: RedisTarget, settings: ConnectionSettings): { link: LocatedLink; opened: Promise<void> } {
   const { topology, servers, masterName } = target;
   if (topology === "cluster") {
     const link = new ClusterLink(servers, settings);
@@ -51,7 +51,7 @@ function linkTo(target: RedisTarget, settings: ConnectionSettings): { link: Redi
 }
 
 /** @param nameBefore the server's name until it is known */
-function linkOver(connection: Connection, nameBefore: string): RedisLink {
+function linkOver(connection: Connection, nameBefore: string): LocatedLink {
   const nodes = new Map<string, CacheNode>();
   const nameNow = (): string => (connection.server ? nameOf(connection.server) : nameBefore);
   return {
@@ -73,5 +73,8 @@ function linkOver(connection: Connection, nameBefore: string): RedisLink {
     send: (_, args) => connection.send(args),
     sendToAll: async (run) => [await run((args) => connection.send(args))],
     close: () => connection.close(),
+    get masters() {
+      return connection.server ? [connection.server] : [];
+    },
   };
 }

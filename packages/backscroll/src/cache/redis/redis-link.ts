@@ -1,4 +1,5 @@
 import type { CacheNode } from "../conversation-cache.ts";
+import type { Server } from "./url.ts";
 
 /** One way to Redis, whatever its topology. Replies come as Buffers. */
 export interface RedisLink {
@@ -15,4 +16,10 @@ export interface RedisLink {
     run: (send: (args: readonly string[]) => Promise<unknown>) => Promise<Reply>,
   ): Promise<readonly Reply[]>;
   close(): void;
+}
+
+/** A link that says where it leads. */
+export interface LocatedLink extends RedisLink {
+  /** the servers that hold keys, as far as they are known now */
+  readonly masters: readonly Server[];
 }

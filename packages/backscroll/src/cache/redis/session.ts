@@ -5,6 +5,13 @@ import type { Server } from "./url.ts";
 /** One connection, from open to lost; never reconnected. */
 export interface Session {
   send(args: readonly (string | Buffer)[]): Promise<unknown>;
+  /**
+   * Listens to channels, and ends that; never both at once. Resolves once nothing that is published is missed.
+   *
+   * @throws when the user may not listen to one of them
+   */
+  subscribe(channels: readonly string[], onMessage: (channel: string, payload: string) => void): Promise<void>;
+  unsubscribe(channels: readonly string[]): Promise<void>;
   /** rejects, once: the connection is gone, and every command without a reply has been rejected */
   readonly lost: Promise<never>;
   /** Asks what the server is. A server that may not be asked is `unknown`. */
@@ -78,7 +85,16 @@ export async function openSession(server: Server, options: SessionOptions, signa
     signal.removeEventListener("abort", close);
   }
   const send = (args: readonly (string | Buffer)[]): Promise<unknown> => client.sendCommand(args);
-  return { send, lost, identify: () => identify(send), close };
+  return {
+    send,
+    // RESP3 carries messages and replies on one connection.
+    subscribe: (channels, onMessage) =>
+      client.subscribe([...channels], (payload, channel) => onMessage(channel, payload)),
+    unsubscribe: (channels) => client.unsubscribe([...channels]),
+    lost,
+    identify: () => identify(send),
+    close,
+  };
 }
 
 /** @throws when there is no answer in time */
