@@ -2,6 +2,7 @@ import { type Deadline, startDeadline, untilAborted } from "./deadline.ts";
 import { BackscrollConnectionError, toApiError } from "./errors.ts";
 import type { Operation } from "./operation.ts";
 import { queryString } from "./path.ts";
+import type { OpenedStream } from "./reconnecting.ts";
 import { type Failure, isRetryable } from "./retry.ts";
 
 /** Headers of every request, or what gives them anew for each attempt. */
@@ -75,7 +76,11 @@ async function exchange<Answer>(
   }
 }
 
-function toInit({ method, body, rawBody, idempotencyKey }: Operation<unknown>, headers: Headers): RequestInit {
+function toInit(
+  { method, headers: own = {}, body, rawBody, idempotencyKey }: Operation<unknown>,
+  headers: Headers,
+): RequestInit {
+  for (const [name, value] of Object.entries(own)) headers.set(name, value);
   if (!headers.has("accept")) headers.set("accept", "application/json");
   if (idempotencyKey !== undefined) headers.set("idempotency-key", idempotencyKey);
   const sent = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
@@ -96,13 +101,20 @@ export async function readJson<Answer>(response: Response, deadline: Deadline): 
 }
 
 /** @returns the body; when the connection breaks it errors as every call does */
-export function readStream(response: Response, deadline: Deadline): ReadableStream<Uint8Array> {
+export function readStream(
+  response: Response,
+  deadline: Deadline,
+  idleTimeoutMs = Number.POSITIVE_INFINITY,
+): ReadableStream<Uint8Array> {
   deadline.stopTimer();
   const reader = response.body?.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const next = await reader?.read();
+        // Only while it is waited for: who reads slowly has not lost the connection.
+        deadline.restartTimer(idleTimeoutMs);
+        const next = reader && (await untilAborted(deadline.signal, reader.read()));
+        deadline.stopTimer();
         if (next?.value !== undefined) return controller.enqueue(next.value);
         deadline.release();
         controller.close();
@@ -116,6 +128,24 @@ export function readStream(response: Response, deadline: Deadline): ReadableStre
       await reader?.cancel(reason);
     },
   });
+}
+
+/** @returns the reader of an event stream; null when there is nothing to stream (204) */
+export function readEventStream(idleTimeoutMs: number): Read<OpenedStream | null> {
+  return async (response, deadline) => {
+    if (response.status === 204) {
+      deadline.release();
+      return null;
+    }
+    const { headers } = response;
+    if (headers.get("content-type")?.startsWith("text/event-stream") !== true) {
+      throw new RefusedAnswer(response, await response.text());
+    }
+    return {
+      body: readStream(response, deadline, idleTimeoutMs),
+      requestId: headers.get("x-request-id") ?? undefined,
+    };
+  };
 }
 
 function connectionLost(error: unknown): BackscrollConnectionError {

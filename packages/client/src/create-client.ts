@@ -1,5 +1,6 @@
 import { type AccountMethods, accountMethods } from "./account.ts";
 import type { Fetch, HeadersSource } from "./attempt.ts";
+import { type ChangeMethods, changeMethods } from "./changes.ts";
 import { type ConversationMethods, conversationMethods } from "./conversations.ts";
 import { type MessageMethods, messageMethods } from "./messages.ts";
 import { createSend } from "./send.ts";
@@ -21,7 +22,7 @@ export interface ClientOptions {
 
 /** Every call of the API. */
 export interface BackscrollClient
-  extends ConversationMethods, MessageMethods, TurnMethods, TransferMethods, AccountMethods {}
+  extends ConversationMethods, MessageMethods, TurnMethods, ChangeMethods, TransferMethods, AccountMethods {}
 
 /** @returns the API as typed functions; they need no `this`, and share nothing but the options */
 export function createClient({ baseUrl, ...options }: ClientOptions): BackscrollClient {
@@ -30,6 +31,7 @@ export function createClient({ baseUrl, ...options }: ClientOptions): Backscroll
     ...conversationMethods(send),
     ...messageMethods(send),
     ...turnMethods(send),
+    ...changeMethods(send),
     ...transferMethods(send),
     ...accountMethods(send),
   };

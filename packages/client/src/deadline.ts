@@ -8,6 +8,8 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** The answer has begun: it may now take as long as it likes. */
   stopTimer(): void;
+  /** From now on, the next piece of the answer must come within this time. Infinity: whenever it likes. */
+  restartTimer(idleTimeoutMs: number): void;
   /** The answer has ended: lets go of the caller's signal, which may outlive many calls. */
   release(): void;
 }
@@ -18,13 +20,19 @@ export function startDeadline(outer: AbortSignal | undefined, timeoutMs: number)
   const onAbort = (): void => controller.abort(outer?.reason);
   if (outer?.aborted) onAbort();
   outer?.addEventListener("abort", onAbort, { once: true });
-  const onTimeout = (): void =>
-    controller.abort(new BackscrollConnectionError(`no answer within ${timeoutMs} ms`, { timedOut: true }));
-  const timer = timeoutMs <= TIMER_MS_MAX ? setTimeout(onTimeout, timeoutMs) : undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stopTimer = (): void => clearTimeout(timer);
+  const startTimer = (ms: number, missing: string): void => {
+    stopTimer();
+    const onTimeout = (): void =>
+      controller.abort(new BackscrollConnectionError(`${missing} within ${ms} ms`, { timedOut: true }));
+    if (ms <= TIMER_MS_MAX) timer = setTimeout(onTimeout, ms);
+  };
+  startTimer(timeoutMs, "no answer");
   return {
     signal: controller.signal,
     stopTimer,
+    restartTimer: (idleTimeoutMs) => startTimer(idleTimeoutMs, "no byte"),
     release() {
       stopTimer();
       outer?.removeEventListener("abort", onAbort);

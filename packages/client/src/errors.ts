@@ -54,6 +54,12 @@ export class BackscrollConnectionError extends Error {
 
 const EXCERPT_CHARS = 200;
 
+/** @returns that an answer which began as the service's went on as something else */
+export function unreadableAnswer(what: string): BackscrollApiError {
+  const detail = `this is not an answer of Backscroll: ${what}`;
+  return new BackscrollApiError({ status: 200, code: "unreadable_answer", detail });
+}
+
 /** @returns the error that an answer tells of, whoever wrote the answer */
 export function toApiError(response: Response, text: string): BackscrollApiError {
   const { status, headers } = response;

@@ -1,5 +1,6 @@
 export type { AccountMethods } from "./account.ts";
 export type { Fetch, HeadersSource } from "./attempt.ts";
+export type { ChangeMethods, FollowChangesOptions, FollowedChange } from "./changes.ts";
 export type { ConversationMethods, ConversationsFilter, PageQuery } from "./conversations.ts";
 export { type BackscrollClient, type ClientOptions, createClient } from "./create-client.ts";
 export { ERROR_CODES, type ErrorCode, type KnownErrorCode } from "./error-codes.ts";
@@ -7,7 +8,9 @@ export { BackscrollApiError, BackscrollConnectionError, type FieldError } from "
 export type { IterateMessagesQuery } from "./iterate-messages.ts";
 export type { MessageMethods, MessagesFilter, MessagesWindow } from "./messages.ts";
 export { mintId } from "./mint-id.ts";
-export type { KeyedOptions, RequestOptions } from "./operation.ts";
+export type { KeyedOptions, RequestOptions, StreamOptions } from "./operation.ts";
+export type { ReplyEvent, ReplyNames, ReplyText, StreamedReply, ToolCall, ToolResult } from "./reply-events.ts";
+export type { ReplyStream } from "./reply-stream.ts";
 export type { ImportSource, TransferMethods } from "./transfer.ts";
 export type { TurnMethods } from "./turns.ts";
 export type * from "./types.ts";

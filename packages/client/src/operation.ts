@@ -1,5 +1,6 @@
 import type { BackscrollApiError } from "./errors.ts";
 import type { QueryValue } from "./path.ts";
+import type { Reconnecting } from "./reconnecting.ts";
 
 /** What a call may be told beside what it sends. */
 export interface RequestOptions {
@@ -9,6 +10,14 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   /** instead of the client's; 0: never send twice */
   readonly retries?: number | undefined;
+}
+
+/** A call whose answer is followed while it is made. */
+export interface StreamOptions extends RequestOptions {
+  /** until the answer begins, of each attempt */
+  readonly timeoutMs?: number | undefined;
+  /** a connection on which no byte came for so long is lost; default 45 000. The service sends one every 15 s */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 /** A call that an `Idempotency-Key` makes exactly-once. */
@@ -23,6 +32,8 @@ export interface Operation<Answer> {
   /** begins with `/`, its ids percent-encoded */
   readonly path: string;
   readonly query?: Readonly<Record<string, QueryValue>>;
+  /** beside those of every request */
+  readonly headers?: Readonly<Record<string, string>>;
   /** sent as JSON */
   readonly body?: unknown;
   /** JSON already, sent as it is */
@@ -44,4 +55,6 @@ export interface Send {
   <Answer>(operation: Operation<Answer>, options?: RequestOptions): Promise<Answer>;
   /** @returns the body as it arrives, once it has begun */
   stream(operation: Operation<never>, options?: RequestOptions): Promise<ReadableStream<Uint8Array>>;
+  /** @param retriesDefault attempts in a row that bring nothing new, when neither the caller nor the client says how many */
+  connect(options: StreamOptions, retriesDefault: number): Reconnecting;
 }

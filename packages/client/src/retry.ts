@@ -12,7 +12,7 @@ export interface Failure {
 const BACKOFF_MS = 500;
 const BACKOFF_MS_MAX = 8_000;
 /** A caller who must wait longer than this is told so instead. */
-const RETRY_AFTER_SECONDS_MAX = 60;
+export const RETRY_AFTER_SECONDS_MAX = 60;
 
 /** Rejected or unanswered by what stands in front of the service, or by the service for a moment. */
 export function isRetryable({ status, headers }: Response, code: string): boolean {

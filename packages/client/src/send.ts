@@ -1,11 +1,14 @@
-import { attempt, type Connection, type Read, readJson, readStream } from "./attempt.ts";
+import { attempt, type Connection, type Read, readEventStream, readJson, readStream } from "./attempt.ts";
 import { delay } from "./deadline.ts";
 import { BackscrollApiError } from "./errors.ts";
-import type { Operation, RequestOptions, Send } from "./operation.ts";
+import type { Operation, RequestOptions, Send, StreamOptions } from "./operation.ts";
+import { Reconnecting } from "./reconnecting.ts";
 import { retryDelayMs } from "./retry.ts";
 
 const TIMEOUT_MS = 60_000;
 const RETRIES = 2;
+/** Three keep-alives of the service. */
+const IDLE_TIMEOUT_MS = 45_000;
 
 export interface SendSettings extends Connection {
   readonly timeoutMs?: number | undefined;
@@ -35,11 +38,18 @@ export function createSend(settings: SendSettings): Send {
       await delay(delayMs, options.signal);
     }
   };
+  const connect = (options: StreamOptions, retriesDefault: number): Reconnecting => {
+    const { signal, timeoutMs = settings.timeoutMs ?? TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS } = options;
+    const attemptOptions = { signal, timeoutMs, read: readEventStream(idleTimeoutMs) };
+    const retries = options.retries ?? settings.retries ?? retriesDefault;
+    return new Reconnecting((operation) => attempt(settings, operation, attemptOptions), { retries, signal });
+  };
   return Object.assign(
     <Answer>(operation: Operation<Answer>, options: RequestOptions = {}) => run(operation, options, readJson<Answer>),
     {
       stream: (operation: Operation<never>, options: RequestOptions = {}) =>
-        run<ReadableStream<Uint8Array>>(operation, options, readStream),
+        run<ReadableStream<Uint8Array>>(operation, options, (response, deadline) => readStream(response, deadline)),
+      connect,
     },
   );
 }

@@ -213,3 +213,37 @@ export interface Problem {
   readonly request_id: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
+
+/** What changed: ids and versions. A newer service may tell of more kinds. */
+export type Change =
+  /** the feed is open: what changes from now on is told */
+  | { readonly type: "ready" }
+  | {
+      readonly type: "messages_saved";
+      readonly conversation_id: string;
+      /** the conversation's version after it, as far as it is known; who has seen it has seen the messages */
+      readonly version: number | null;
+      readonly message_ids: readonly string[];
+    }
+  | {
+      readonly type: "message_edited" | "message_deleted";
+      readonly conversation_id: string;
+      readonly message_id: string;
+      /** the conversation's version after it */
+      readonly version: number;
+    }
+  | {
+      readonly type: "conversation_created" | "conversation_updated" | "conversation_deleted" | "conversation_restored";
+      readonly conversation_id: string;
+    }
+  /** a reply is being written: `followReply` */
+  | { readonly type: "reply_started" | "reply_ended"; readonly conversation_id: string; readonly message_id: string }
+  /** changes were missed: read everything again */
+  | { readonly type: "resync" };
+
+export interface StoppedReply {
+  /** false: none was being written */
+  readonly stopped: boolean;
+  /** the reply as it was stored; null when none was, or it had said nothing yet */
+  readonly message: Message | null;
+}

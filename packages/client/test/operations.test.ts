@@ -19,6 +19,8 @@ const METHODS_OF: Record<string, readonly string[]> = {
   listMessages: ["getRecentMessages", "getMessagesAfter", "getMessagesAround", "getFullHistory", "iterateMessages"],
   listConversations: ["listConversations", "listConversationsFrom", "iterateConversations"],
   saveMessages: ["saveMessages", "saveMessage"],
+  sendMessage: ["sendMessage", "streamMessage"],
+  chat: ["chat", "regenerateReply"],
 } satisfies Record<string, readonly (keyof BackscrollClient)[]>;
 
 async function describedOperations(origin: string): Promise<readonly Operation[]> {
@@ -76,6 +78,11 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.importConversations(await new Response(exported).text());
   await client.sendMessage({ message: "hello", conversation_id: id });
   await client.chat({ message: "hello" });
+  await client.streamMessage({ message: "hello", conversation_id: id }).finished();
+  await client.regenerateReply(id).finished();
+  await client.followReply(id);
+  await client.stopReply(id);
+  await client.followChanges().next();
   await client.deleteConversation(id);
   await client.listDeletedConversations({ page: 1, page_size: 1 });
   await client.restoreConversation(id);
