@@ -62,14 +62,9 @@ test("a message without words has the default title", () => {
   }
 });
 
-test("text that is made to take long takes no longer: only its beginning is read", () => {
-  const before = process.cpuUsage();
-  for (const unit of ["[", "*", "_a", "`", "```\n", "> ", "1. ", "<think>", " ", "\u0301", "!"]) {
-    titleFromMessage(unit.repeat(1_000_000 / unit.length));
-    titleFromSuggestion(unit.repeat(20_000 / unit.length));
-  }
-  const { user } = process.cpuUsage(before);
-  expect(user / 1_000).toBeLessThan(2_000); // milliseconds; some 50 here
+test("only the beginning of a message is read, however long it is", () => {
+  expect(titleFrom(`${"\n".repeat(1_999)}x`)).toBe("x");
+  expect(titleFrom(`${"\n".repeat(2_000)}x`)).toBe("");
 });
 
 test.for([
