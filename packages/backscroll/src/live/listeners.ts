@@ -7,10 +7,6 @@ interface Listener {
 export class Listeners {
   readonly #byChannel = new Map<string, Set<Listener>>();
 
-  get channels(): readonly string[] {
-    return [...this.#byChannel.keys()];
-  }
-
   /** @returns whether it is the channel's first */
   add(channel: string, listener: Listener): boolean {
     const known = this.#byChannel.get(channel);

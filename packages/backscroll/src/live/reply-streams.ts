@@ -38,11 +38,11 @@ export interface ReplyStreams {
   /** Nothing follows. It can be read for a while longer. Best effort. */
   end(at: ReplyRef): void;
   /**
-   * At most `REPLY_ENTRIES_READ` entries; none when none has come, or none is still there. Never rejects.
+   * At most `REPLY_ENTRIES_READ` entries. When what the cursor stands at is gone, it begins again at the oldest entry
+   * that is there: positions tell what is repeated, and what is missing.
    *
    * @param cursor null: from the oldest entry that is there
-   * @returns null when it could not be read in time, or does not hold any more what the cursor stands at: it goes on
-   * from PostgreSQL, or from null, where a gap between positions shows what is missing
+   * @returns null when it could not be read in time; never rejects
    */
   read(at: ReplyRef, cursor: string | null): Promise<ReplyEntries | null>;
 }

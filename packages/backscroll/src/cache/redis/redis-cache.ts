@@ -12,11 +12,11 @@ import {
 } from "../conversation-cache.ts";
 import type { RedisLink } from "./redis-link.ts";
 import { loadScript, runScript } from "./scripts.ts";
+import { unlinkAll } from "./unlink-all.ts";
 
 /** A conversation is renewed at most so often, as a share of `ttlMs`: most hits stay one command. */
 const RENEWAL_SHARE = 1 / 8;
 const RENEWALS_REMEMBERED = 50_000;
-const SCAN_COUNT = "1000";
 
 /**
  * The cache in Redis: three keys a conversation, in one hash slot (the braces are literal). The owner is in the
@@ -90,10 +90,10 @@ export function createRedisCache(redis: RedisLink, settings: CacheSettings, pref
     },
 
     async drop() {
-      const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}conversation:*`;
       // A fill whose lease was there when the first pass began may land behind its cursor. After the pass every such
       // lease is gone, used or unlinked, and the second pass finds what they left.
-      for (let pass = 1; pass <= 2; pass += 1) await link.sendToAll((send) => unlinkAll(send, pattern));
+      for (let pass = 1; pass <= 2; pass += 1)
+        await link.sendToAll((send) => unlinkAll(send, `${prefix}conversation:`));
     },
 
     async close() {
@@ -120,17 +120,6 @@ function tellRefusals(link: RedisLink): RedisLink {
     sendToAll: (run) => link.sendToAll(run),
     close: () => link.close(),
   };
-}
-
-/** SCAN and UNLINK, never FLUSHDB: the Redis may be shared. */
-async function unlinkAll(send: (args: readonly string[]) => Promise<unknown>, pattern: string): Promise<void> {
-  let cursor = "0";
-  do {
-    const [next, keys] = (await send(["SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT])) as [Buffer, Buffer[]];
-    // One key a command: in a cluster they lie in many slots.
-    await Promise.all(keys.map((key) => send(["UNLINK", key.toString()])));
-    cursor = next.toString();
-  } while (cursor !== "0");
 }
 
 interface Keys {

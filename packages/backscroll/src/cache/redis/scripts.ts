@@ -9,7 +9,7 @@ export interface Script {
   readonly sha1: string;
 }
 
-export function loadScript(name: "append" | "fill"): Script {
+export function loadScript(name: "append" | "fill" | "extend-reply" | "open-changes"): Script {
   const source = readFileSync(new URL(`../../../lua/${name}.lua`, import.meta.url), "utf8");
   return { source, sha1: createHash("sha1").update(source).digest("hex") };
 }

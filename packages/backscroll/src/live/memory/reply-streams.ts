@@ -39,10 +39,9 @@ export function createMemoryReplyStreams(): ReplyStreams {
     },
     async read(at, cursor) {
       const stream = streams.get(nameOf(at));
-      if (!stream) return cursor === null ? { entries: [], cursor: "0", ended: false } : null;
+      if (!stream) return { entries: [], cursor: "0", ended: false };
       const { entries, dropped, ended } = stream;
-      const from = cursor === null ? 0 : Number(cursor) - dropped;
-      if (from < 0) return null;
+      const from = Math.max(0, Number(cursor ?? 0) - dropped);
       const shown = entries.slice(from, from + REPLY_ENTRIES_READ);
       const upTo = from + shown.length;
       return { entries: shown, cursor: String(dropped + upTo), ended: ended && upTo === entries.length };
