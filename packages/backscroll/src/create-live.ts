@@ -1,11 +1,19 @@
 import type { Logger } from "pino";
+import { connectRedis } from "./cache/redis/link.ts";
 import type { Config } from "./config.ts";
+import { errorMessage } from "./domain/errors.ts";
 import type { Live } from "./live/live.ts";
 import { createMemoryChangeFeed } from "./live/memory/change-feed.ts";
 import { createMemoryReplyStreams } from "./live/memory/reply-streams.ts";
 import { createMemorySignals } from "./live/memory/signals.ts";
+import { createRedisChangeFeed } from "./live/redis/change-feed.ts";
+import { createRedisReplyStreams } from "./live/redis/reply-streams.ts";
+import { createRedisSignals } from "./live/redis/signals.ts";
+
+const REDIS_CONNECT_MS = 1_000;
 
 export interface CreatedLive extends Live {
+  /** Waits a moment for what has been told, then disconnects. */
   close(): Promise<void>;
 }
 
@@ -14,13 +22,51 @@ export interface LiveSurroundings {
   readonly log: Logger;
 }
 
-/** Puts together what is true only now: in the Redis of `redisUrl`, or in this process when there is none. */
-export async function createLive(_config: Config, _surroundings: LiveSurroundings): Promise<CreatedLive> {
+/**
+ * Puts together what is true only now: in the Redis of `redisUrl`, which all servers share and which need not be
+ * there yet; in this process when there is none, and then no other server hears of it.
+ *
+ * @throws when the URL is none of Redis
+ */
+export async function createLive(config: Config, surroundings: LiveSurroundings): Promise<CreatedLive> {
+  return config.redisUrl === undefined
+    ? createMemoryLive()
+    : createRedisLive(config.redisUrl, config.cacheKeyPrefix, surroundings);
+}
+
+function createMemoryLive(): CreatedLive {
   const feed = createMemoryChangeFeed();
   return {
     streams: createMemoryReplyStreams(),
     signals: createMemorySignals(),
     feed,
     close: () => feed.close(),
+  };
+}
+
+async function createRedisLive(
+  url: string,
+  keyPrefix: string,
+  { databaseId, log }: LiveSurroundings,
+): Promise<CreatedLive> {
+  const prefix = `${keyPrefix}${databaseId}:`;
+  const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
+    connectTimeoutMs: REDIS_CONNECT_MS,
+    onError: (error) => log.warn({ error: errorMessage(error) }, what),
+  });
+  // Not the cache's: a long reply must not keep a cached read waiting.
+  const link = await connectRedis(url, connecting("Redis does not answer: running replies and changes stay here"));
+  const signals = createRedisSignals(url, link, prefix, connecting("signals of other servers are not heard"));
+  const streams = createRedisReplyStreams(link, prefix);
+  const feed = createRedisChangeFeed(link, signals, prefix);
+  return {
+    streams,
+    signals,
+    feed,
+    async close() {
+      await Promise.all([feed.close(), streams.close()]);
+      signals.close();
+      link.close();
+    },
   };
 }

@@ -23,13 +23,13 @@ export async function runScript(
   { source, sha1 }: Script,
   keys: readonly string[],
   args: readonly (string | Buffer)[],
-): Promise<number> {
+): Promise<unknown> {
   const [key = ""] = keys;
   const rest = [String(keys.length), ...keys, ...args];
   try {
-    return Number(await link.send(key, ["EVALSHA", sha1, ...rest]));
+    return await link.send(key, ["EVALSHA", sha1, ...rest]);
   } catch (error) {
     if (!errorMessage(error).startsWith("NOSCRIPT")) throw error;
-    return Number(await link.send(key, ["EVAL", source, ...rest]));
+    return link.send(key, ["EVAL", source, ...rest]);
   }
 }
