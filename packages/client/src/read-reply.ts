@@ -57,8 +57,11 @@ export async function* readReply(
   }
 }
 
+/** Its server stopped, or was taken for dead: nothing that the reply itself would meet again. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set(["reply_interrupted", "shutting_down"]);
+
 function interruption(error: unknown): Failure {
-  if (!(error instanceof BackscrollApiError && error.code === "reply_interrupted")) return lostConnection(error);
+  if (!(error instanceof BackscrollApiError && INTERRUPTIONS.has(error.code))) return lostConnection(error);
   return { error, retryable: true, retryAfterSeconds: error.retryAfterSeconds, mayHaveRun: true };
 }
 

@@ -38,14 +38,17 @@ export interface FaultProxy {
   readonly faults: Fault[];
   /** every request, in order of arrival, with what the caller sent */
   readonly requests: readonly SeenRequest[];
-  /** Breaks every connection over which an answer is on its way. */
+  /** From now on another server stands behind it. */
+  forwardTo(origin: string): void;
+  /** Breaks every connection on which an answer is on its way, or hangs. */
   cut(): void;
   /** Resolves when this many requests have come. */
   arrived(count: number): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+export async function startFaultProxy(firstTarget: string): Promise<FaultProxy> {
+  let target = firstTarget;
   const faults: Fault[] = [];
   const requests: SeenRequest[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
@@ -57,13 +60,13 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     requests.push({ method, url, headers, body: body.toString() });
     for (const { count, resolve } of waiting) if (requests.length >= count) resolve();
     const fault = faults.shift();
+    answering.add(response);
+    response.on("close", () => answering.delete(response));
     if (fault === "hang") return;
     if (fault === "drop") return void response.destroy();
     if (typeof fault === "object" && "status" in fault) {
       return void response.writeHead(fault.status, fault.headers).end(fault.body);
     }
-    answering.add(response);
-    response.on("close", () => answering.delete(response));
     const answer = await forward(`${target}${url}`, { method, headers, body });
     if (fault === "lose-answer" || fault === "cut-answer") await deliverLate(answer, response, fault);
     else passOn(answer, response, fault);
@@ -76,6 +79,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults,
     requests,
+    forwardTo: (origin) => void (target = origin),
     cut() {
       for (const response of answering) response.destroy();
     },
