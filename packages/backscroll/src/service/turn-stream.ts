@@ -15,7 +15,7 @@ export interface TurnStream extends AsyncIterable<ReplyChunk> {
    * @throws {BackscrollError} responder_failed, responder_rate_limited, responder_timeout, responder_refused,
    * reply_interrupted, shutting_down: the user's message is kept, and the same `messageId` asks again
    */
-  finished(): Promise<Message>;
+  readonly finished: () => Promise<Message>;
 }
 
 export function toTurnStream(turn: Turn): TurnStream {
