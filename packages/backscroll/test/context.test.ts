@@ -80,6 +80,28 @@ test("short messages are not counted: the tokenizer is not even asked", async ()
   expect((await contextFor(deps, toRef(at), 2)).messages).toHaveLength(2);
 });
 
+test("bytes, not characters, tell what need not be counted", async () => {
+  const services = await start({ contextTokens: 100 });
+  const parrots = user("🦜".repeat(20)); // 40 UTF-16 code units, 60 tokens, 80 bytes
+  const at = await conversationOf(services, [parrots, parrots]);
+  expect(await contextAt(services, at, 2)).toEqual({ messages: [parrots], leftOut: 1 });
+});
+
+test("what the budget does not hold is not read either", async () => {
+  const services = await start({ contextTokens: 30, cacheMessageLimit: 1 });
+  const said = Array.from({ length: 200 }, () => user(TEN_TOKENS));
+  const at = await conversationOf(services, said);
+  let rows = 0;
+  const { db } = services.deps;
+  const query: typeof db.query = async (statement) => {
+    const found = await db.query(statement);
+    rows += found.length;
+    return found as never;
+  };
+  expect((await contextFor({ ...services.deps, db: { ...db, query } }, toRef(at), 200)).messages).toHaveLength(2);
+  expect(rows).toBeLessThanOrEqual(22); // the question, perhaps from the cache, and a page of 20
+});
+
 test("the results of tools go with the message that called them, or not at all", async () => {
   const said: Said[] = [
     user("x"),
@@ -189,10 +211,12 @@ test("a message is counted once, in its first turn, and one of the same id elsew
   };
   const deps = { ...services.deps, tokenCounter: spy as never };
   const at = await conversationOf(services, [user(`${TEN_TOKENS}${TEN_TOKENS}`), user(TEN_TOKENS)]);
+  const other = await conversationOf(services, [user(`${TEN_TOKENS}, ${TEN_TOKENS}`), user("two")]);
+  await services.deps.db.pool.query("update messages set created_at = '2026-01-01'"); // in one millisecond
+  await Promise.all([at, other].map((each) => deps.cache.changed(toRef(each))));
   await contextFor(deps, toRef(at), 2);
   await saveMessages(deps, at, [{ role: "user", content: "new" }]);
   await contextFor(deps, toRef(at), 3);
-  const other = await conversationOf(services, [user(`${TEN_TOKENS}, ${TEN_TOKENS}`), user("two")]);
   await contextFor(deps, toRef(other), 2);
   expect(counted).toEqual([TEN_TOKENS, `${TEN_TOKENS}${TEN_TOKENS}`, "new", "two", `${TEN_TOKENS}, ${TEN_TOKENS}`]);
 });

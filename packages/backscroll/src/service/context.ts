@@ -78,7 +78,6 @@ class Budget {
 
   /** @returns whether there were as many left; after the first false it is spent */
   async take(messages: readonly Shown[]): Promise<boolean> {
-    if (this.#left < 0) return false;
     this.#uncounted.push(...messages);
     for (const { content } of messages) this.#uncountedMax += TOKENS_BESIDE_CONTENT + Buffer.byteLength(content);
     if (this.#uncountedMax <= this.#left) return true;
