@@ -7,7 +7,7 @@ import type { RespondRequest, ResponderDelta } from "../src/responder/responder.
 import { createServices, newSchema, type Services } from "./services.ts";
 
 /** One reply that somebody waits for, in the hands of its test. */
-export interface ScriptedReply {
+interface ScriptedReply {
   readonly request: RespondRequest;
   say(text: string): void;
   add(delta: ResponderDelta): void;
