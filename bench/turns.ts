@@ -55,21 +55,20 @@ async function measureLoads(at: Surroundings): Promise<{ text: string; target: T
   for (const load of at.effort.turnLoads) {
     const name = `${load.turns.toLocaleString("en-US")} at ${load.tokensPerSecond}/s`;
     say(`turns, ${name}, ${FLOOR}`);
-    rows.push([name, FLOOR, ...firstTokens(await runLoad(load, (pace) => askModel(at.model, pace)))]);
+    const floor = await runLoad(load, (pace) => askModel(at.model, pace));
+    rows.push([name, FLOOR, ...firstTokens(floor), "", "", "", ""]);
     for (const [way, environment] of [
       [WITH_REDIS, { REDIS_URL: at.redisUrl }],
       [WITHOUT_REDIS, {}],
     ] as const) {
       say(`turns, ${name}, ${way}`);
-      const { seen, problems, memory } = await measureLoad(at, load, environment);
-      lost.push(...problems.map((problem) => `${name} ${way}: ${problem}`));
-      rows.push([
-        name,
-        way,
-        ...firstTokens(seen),
-        ...memory.map((mb) => `${Math.round(mb)} MB`),
-        String(problems.length),
-      ]);
+      const runs = await measureLoad(at, load, environment);
+      for (const [run, { seen, problems, memory }] of runs.entries()) {
+        const which = run === 0 ? way : `${way}, again`;
+        lost.push(...problems.map((problem) => `${name} ${which}: ${problem}`));
+        const megabytes = memory.map((mb) => `${Math.round(mb)} MB`);
+        rows.push([name, which, ...firstTokens(seen), ...megabytes, String(problems.length)]);
+      }
     }
   }
   const head = ["turns at once", "", "first token p50", "p99", "slowest", "RSS before", "peak", "after", "lost"];
@@ -91,26 +90,31 @@ interface LoadResult {
 /** After so long, what a load has left behind is garbage that has been collected, or it is kept. */
 const SETTLED_MS = 3_000;
 
+/** The same load twice on one process: what the second adds to its memory is what a load leaves behind. */
 async function measureLoad(
   at: Surroundings,
   load: TurnLoad,
   environment: Readonly<Record<string, string>>,
-): Promise<LoadResult> {
+): Promise<readonly LoadResult[]> {
   const service = await startTurnService(at, at.database.url, environment);
   try {
-    const ids = await newConversations(at.database.url, at.seeded.userId, load.turns);
     await warmUp(at, service);
-    const before = await service.memoryMb();
-    const over = new AbortController();
-    const peak = watchMemory(service, over.signal);
-    const seen = await runLoad(load, (pace) => askService(service, ids[pace.nth] ?? "", pace));
-    over.abort();
-    await pause(SETTLED_MS);
-    const memory = [before, await peak, await service.memoryMb()] as const;
-    return { seen, problems: await findProblems(at, load, ids, seen), memory };
+    return [await measureLoadOnce(at, load, service), await measureLoadOnce(at, load, service)];
   } finally {
     await service.close();
   }
+}
+
+async function measureLoadOnce(at: Surroundings, load: TurnLoad, service: BenchService): Promise<LoadResult> {
+  const ids = await newConversations(at.database.url, at.seeded.userId, load.turns);
+  const before = await service.memoryMb();
+  const over = new AbortController();
+  const peak = watchMemory(service, over.signal);
+  const seen = await runLoad(load, (pace) => askService(service, ids[pace.nth] ?? "", pace));
+  over.abort();
+  await pause(SETTLED_MS);
+  const memory = [before, await peak, await service.memoryMb()] as const;
+  return { seen, problems: await findProblems(at, load, ids, seen), memory };
 }
 
 /** Every stream and every stored message, compared with what the model said. */
@@ -232,11 +236,11 @@ async function measureCommits(at: Surroundings): Promise<{ text: string; targets
         rows,
       )}`,
       targets: [
-        exactly("statements that write, a turn", 2, writesBesidesCheckpoints(short.statements) / SHORT.turns),
+        exactly("statements that write, a turn", 2, writesOfTurns(short.statements) / SHORT.turns),
         exactly(
           `the same, a turn of ${seconds} s, besides checkpoints`,
           2,
-          writesBesidesCheckpoints(long.statements) / LONG.turns,
+          writesOfTurns(long.statements) / LONG.turns,
         ),
       ],
     };
@@ -255,9 +259,12 @@ function difference(after: Counts, before: Counts): Counts {
   return new Map(counts.filter(([, { times }]) => times > 0));
 }
 
-function writesBesidesCheckpoints(statements: Counts): number {
+/** Sent for the whole process every few seconds, whatever its turns are. */
+const OF_THE_PROCESS = new Set(["checkpoint_replies", "announce", "select pg_notify($1, $2)"]);
+
+function writesOfTurns(statements: Counts): number {
   return [...statements]
-    .filter(([name, { writes }]) => writes && name !== "checkpoint_replies")
+    .filter(([name, { writes }]) => writes && !OF_THE_PROCESS.has(name))
     .reduce((sum, [, { times }]) => sum + times, 0);
 }
 
@@ -272,7 +279,7 @@ function exactly(name: string, wanted: number, reached: number): Target {
 }
 
 const FAST = { nth: 0, tokens: 400, tokensPerSecond: 200 };
-/** One every 50 ms, and the first one. */
+/** One every 50 ms, and the last one. */
 const PIECES_A_SECOND_MAX = 21;
 
 async function measurePieces(at: Surroundings): Promise<{ text: string; target: Target }> {
@@ -281,18 +288,17 @@ async function measurePieces(at: Surroundings): Promise<{ text: string; target: 
   try {
     const [id = ""] = await newConversations(at.database.url, at.seeded.userId, 1);
     const { pieceTimes } = await askService(service, id, FAST);
-    const most = Math.max(
-      ...pieceTimes.map((from) => pieceTimes.filter((time) => time >= from && time < from + 1_000).length),
-    );
+    const seconds = ((pieceTimes.at(-1) ?? 0) - (pieceTimes[0] ?? 0)) / 1_000;
+    const rate = (pieceTimes.length - 1) / seconds;
     return {
       text:
         `A reply at ${FAST.tokensPerSecond} tokens a second reaches its client in ${pieceTimes.length} pieces instead of ` +
-        `${FAST.tokens}: at most ${most} in any second.`,
+        `${FAST.tokens}.`,
       target: {
         name: `pieces a second that a client sees of a reply at ${FAST.tokensPerSecond} tokens/s`,
         wanted: `≤ ${PIECES_A_SECOND_MAX}`,
-        reached: `**${most}**`,
-        met: most > 0 && most <= PIECES_A_SECOND_MAX,
+        reached: `**${rate.toFixed(1)}**`,
+        met: rate <= PIECES_A_SECOND_MAX,
       },
     };
   } finally {

@@ -40,12 +40,14 @@ export async function startPostgresRelay(databaseUrl: string): Promise<PostgresR
   const statements = new Map<string, StatementCount>();
   const holds = new Set<Hold>();
 
-  const count = (name: string, writes: boolean): void => {
-    statements.set(name, { times: (statements.get(name)?.times ?? 0) + 1, writes });
+  const count = (name: string, sql: string): void => {
+    const key = name === "" ? sql : name;
+    const writes = /\b(insert into|update|delete from|pg_notify)\b/.test(sql);
+    statements.set(key, { times: (statements.get(key)?.times ?? 0) + 1, writes });
   };
   const inspect = ({ toServer, toClient }: Lanes): Inspector => {
-    /** by name: whether they write */
-    const prepared = new Map<string, boolean>();
+    /** their text by name; "" is the name of those without one */
+    const prepared = new Map<string, string>();
     let answering: Hold | undefined;
 
     const onStatement = (name: string): void => {
@@ -57,13 +59,13 @@ export async function startPostgresRelay(databaseUrl: string): Promise<PostgresR
       else answering = hold;
     };
     const fromClient = splitMessages({ startup: true }, ({ type, body, bytes }) => {
-      if (type === "Q") count(strings(body, 1)[0] ?? "", false);
+      if (type === "Q") count("", strings(body, 1)[0] ?? "");
       const named = type === "P" ? strings(body, 2) : type === "B" ? strings(body, 2).toReversed() : undefined;
       const [name = "", sql = ""] = named ?? [];
-      if (type === "P") prepared.set(name, /\b(insert into|update|delete from)\b/.test(sql));
+      if (type === "P") prepared.set(name, sql.trim());
       // A connection parses a statement once, and binds it each time; whichever comes first is where it waits.
       if (named && name !== "" && !toServer.isHeld && !toClient.isHeld) onStatement(name);
-      if (type === "B") count(name, prepared.get(name) ?? false);
+      if (type === "B") count(name, prepared.get(name) ?? "");
       toServer.write(bytes);
     });
     const fromServer = splitMessages({ startup: false }, ({ type, bytes }) => {
