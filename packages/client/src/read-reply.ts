@@ -73,7 +73,8 @@ async function* readStored(source: ReplySource, reply: ReplyProgress): AsyncGene
   for (const chunk of chunksOf(message)) yield* reply.hear(chunk);
   const { status, model, tokens_used, latency_ms, seq, created_at, metadata } = message;
   if (status === "failed" || status === "interrupted") {
-    yield* reply.hear({ type: "metadata", metadata: metadata ?? {} });
+    const error_code = status === "failed" ? "responder_failed" : "reply_interrupted";
+    yield* reply.hear({ type: "metadata", metadata: { error_code, ...metadata } });
     yield* reply.hear({ type: "error", detail: `the reply is stored as ${status}` });
   }
   yield* reply.hear({ type: "end", metadata: { status, model, tokens_used, latency_ms, seq, created_at } });
