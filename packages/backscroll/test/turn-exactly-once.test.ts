@@ -247,3 +247,30 @@ test("a server that stops closes its replies as interrupted, and a retry elsewhe
     ["assistant", "half and whole", "complete"],
   ]);
 });
+
+test("a regeneration that is stopped before it says anything leaves the reply that was there", async () => {
+  const model = released();
+  const services = await withResponder(model.respond);
+  const first = await services.conversations.streamMessage(ADA, { message: "Hello" });
+  model.say("good");
+  model.end();
+  await first.finished();
+  const silent = released();
+  const other = await another(services.databaseUrl, silent.respond);
+  const { conversationId } = first;
+  const response = other.call(ADA, "POST", "/api/chat", {
+    id: conversationId,
+    messages: [{ id: "a", role: "assistant", parts: [] }],
+    trigger: "regenerate-message",
+  });
+  await expect.poll(() => silent.asked()).toBe(1);
+  const stopped = await other.call(ADA, "POST", `/api/chat/${conversationId}/stop`);
+  expect(stopped.json).toEqual({ stopped: true, message: null });
+  const { text } = await response;
+  expect(text).toContain('"type":"abort"');
+  expect(text).not.toContain('"type":"error"');
+  expect(await historyOf(services, conversationId)).toEqual([
+    ["user", "Hello", "complete"],
+    ["assistant", "good", "complete"],
+  ]);
+});

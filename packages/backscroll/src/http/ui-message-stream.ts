@@ -173,13 +173,21 @@ function* endingChunks(ending: ReplyEnding): Iterable<UiMessageChunk> {
     yield { type: "error", errorText: message };
     return;
   }
+  if (ending.type === "stopped") {
+    yield* abortChunks({ status: "stopped" });
+    return;
+  }
   const { status, model, tokens_used, latency_ms, seq, created_at } = parseMessageJson(ending.message);
   const messageMetadata = { status, model, tokens_used, latency_ms, seq, created_at };
   if (status === "complete") {
     yield { type: "finish", messageMetadata };
     return;
   }
-  // `abort` carries nothing, and clients do not keep it.
+  yield* abortChunks(messageMetadata);
+}
+
+/** `abort` carries nothing, and clients do not keep it. */
+function* abortChunks(messageMetadata: MessageMetadata): Iterable<UiMessageChunk> {
   yield { type: "message-metadata", messageMetadata };
   yield { type: "abort" };
 }

@@ -6,6 +6,8 @@ import type { ReplyChunk, ReplyPosition, ReplySoFar, ToolChunk } from "../domain
 export type ReplyEnding =
   /** it is stored: whole, or stopped by its user */
   | { readonly type: "saved"; readonly message: MessageJson }
+  /** its user stopped it before it said anything: the reply that it would have replaced stays */
+  | { readonly type: "stopped" }
   /** it failed, or was interrupted; what was written is stored, unless that would replace a better reply */
   | { readonly type: "failed"; readonly error: BackscrollError };
 

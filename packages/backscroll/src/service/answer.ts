@@ -160,9 +160,7 @@ async function save(deps: Deps, reply: RunningReply, { message, status, error }:
   if (!closed) return whatWasStored(deps, reply.generation);
   const [stored] = closed.saved?.messages ?? [];
   if (error) return { type: "failed", error };
-  // Stopped before it said anything: the reply that it would have replaced is still the answer.
-  if (stored === undefined)
-    return { type: "failed", error: replyInterrupted("it was stopped before it said anything") };
+  if (stored === undefined) return { type: "stopped" };
   if (closed.untitled && status === "complete") {
     const exchange = { question: parseMessageJson(reply.question).content, reply: message.content };
     void deps.track(giveTitle(deps, at, exchange));

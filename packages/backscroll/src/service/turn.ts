@@ -17,7 +17,7 @@ import { beginReply } from "./answer.ts";
 import { appendWithin } from "./changes.ts";
 import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
-import { logOf } from "./ending.ts";
+import { logOf, replyInterrupted } from "./ending.ts";
 import { type ConversationName, checkSameMessage, conversationNotFound, toRef } from "./messages.ts";
 import { logOfRunning } from "./remote-reply.ts";
 import { type Turn, turnOf } from "./running-reply.ts";
@@ -224,6 +224,7 @@ async function findStored(
 export async function finishTurn({ conversationId, userMessage, reply }: Turn): Promise<FinishedTurn> {
   const ending = await reply.ended;
   if (ending.type === "failed") throw ending.error;
+  if (ending.type === "stopped") throw replyInterrupted("the reply was stopped before it said anything");
   return { conversationId, userMessage, assistantMessage: ending.message };
 }
 
