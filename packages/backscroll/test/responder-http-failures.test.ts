@@ -44,6 +44,25 @@ test("an agent that reports an error mid-stream fails with its reason, cut short
   expect(said).toBe("Half a ");
 });
 
+test("an agent says why it failed, in a stream or as JSON; a reason of its own is a failure", async () => {
+  for (const [code, failure] of [
+    ["refused", "refused"],
+    ["rate_limited", "rate_limited"],
+    ["timeout", "timeout"],
+    ["out_of_coffee", "failed"],
+    [7, "failed"],
+    [undefined, "failed"],
+  ] as const) {
+    const event = { type: "error", message: "as it is", code };
+    const asJson = await agent((response) => sendJson(response, 200, event));
+    for (const responder of [await stream(text("Half "), JSON.stringify(event)), asJson]) {
+      const { error } = await failureOf(responder, ask("Hello"));
+      expect(error.failure).toBe(failure);
+      expect(error.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ reported an error: as it is$/);
+    }
+  }
+});
+
 test("a 500 fails with the status, without the body", async () => {
   const responder = await agent((response) => sendJson(response, 500, { error: "Traceback: the user said hello" }));
   const { error } = await failureOf(responder, ask("hello"));

@@ -175,6 +175,44 @@ test("an error in the middle of a stream fails after the text before it", async 
   expect(error.message).not.toContain("hello");
 });
 
+test("a refusal, by the model or by a filter, is one, after the text before it", async () => {
+  const openaiFiltered = await modelServer((response) =>
+    eventStream(response).end(`${chatChunk({ content: "I " })}${chatChunk({}, "content_filter")}data: [DONE]\n\n`),
+  );
+  const openaiRefused = await modelServer((response) =>
+    eventStream(response).end(`${chatChunk({ refusal: "I " })}${chatChunk({}, "stop")}data: [DONE]\n\n`),
+  );
+  const claude = await modelServer((response) =>
+    eventStream(response).end(
+      anthropicHalf("I ") +
+        anthropicEvent({ type: "content_block_stop", index: 0 }) +
+        anthropicEvent({ type: "message_delta", delta: { stop_reason: "refusal" }, usage: { output_tokens: 1 } }) +
+        anthropicEvent({ type: "message_stop" }),
+    ),
+  );
+  for (const responder of [
+    await openai(openaiFiltered.baseUrl),
+    await compatible(openaiFiltered.baseUrl),
+    await openai(openaiRefused.baseUrl),
+    await anthropic(claude.baseUrl),
+  ]) {
+    const { error, text } = await failureOf(responder, ask("Hi"));
+    expect(error).toMatchObject({ failure: "refused", message: `${responder.description} refused to answer` });
+    expect(text).toBe("I ");
+  }
+});
+
+test("a prompt that a filter turns away is a refusal, without what the filter wrote", async () => {
+  for (const code of ["content_filter", "content_policy_violation"]) {
+    const server = await modelServer((response) =>
+      sendJson(response, 400, { error: { message: "The prompt was: my secret diary", code } }),
+    );
+    const { error } = await failureOf(await openai(server.baseUrl), ask("my secret diary"));
+    expect(error).toMatchObject({ failure: "refused", message: `openai gpt-5-mini refused to answer (${code})` });
+    expect(error.cause).toBeUndefined();
+  }
+});
+
 test("a connection dropped, or a stream ended without its reason, never passes for a whole answer", async () => {
   const chat = chatChunk({ content: "Half a " });
   const messages = anthropicHalf("Half a ");
