@@ -11,7 +11,8 @@ export async function bundlePage(): Promise<Files> {
     root,
     configFile: false,
     logLevel: "error",
-    // Vitest sets NODE_ENV, which would otherwise choose React's development build.
+    // Vitest sets NODE_ENV, which would choose React's development build.
+    oxc: { jsx: { runtime: "automatic", development: false } },
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     build: { write: false, target: "esnext", rolldownOptions: { input: `${root}/page.html` } },
   });

@@ -1,12 +1,5 @@
 import type { Page } from "playwright-core";
 
-/** A message as a person sees it. */
-export interface Shown {
-  readonly role: string;
-  /** and in brackets, when it is not complete, its status */
-  readonly text: string;
-}
-
 type Button = "Send" | "Stop" | "Regenerate" | "Reconnect";
 
 /** What a person does with the page, and sees of it. */
@@ -15,6 +8,23 @@ export class ChatPage {
 
   constructor(page: Page) {
     this.page = page;
+  }
+
+  async rendered(): Promise<void> {
+    await this.page.locator("#status").waitFor();
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.rendered();
+  }
+
+  /** From now on something happens between the page's history and its asking for a running reply. */
+  async beforeStream(happens: () => Promise<void>): Promise<void> {
+    await this.page.route("**/api/chat/*/stream", async (route) => {
+      await happens();
+      await route.continue();
+    });
   }
 
   async send(text: string): Promise<void> {
@@ -26,30 +36,16 @@ export class ChatPage {
     await this.page.getByRole("button", { name: button }).click();
   }
 
-  async reload(): Promise<void> {
-    await this.page.reload();
-    await this.rendered();
-  }
-
-  async rendered(): Promise<void> {
-    await this.page.locator("#status").waitFor();
-  }
-
-  async shown(): Promise<Shown[]> {
+  /** @returns each message as `role: text`, and in brackets its status when it is not complete */
+  async shown(): Promise<string[]> {
     return this.page
       .locator("li")
-      .evaluateAll((items) => items.map((item) => ({ role: item.dataset["role"] ?? "", text: item.innerText })));
+      .evaluateAll((items) => items.map((item) => `${item.dataset["role"]}: ${item.innerText}`));
   }
 
-  /** @returns the messages' ids, as `useChat` knows them */
+  /** @returns of the messages, as `useChat` knows them */
   async ids(): Promise<string[]> {
     return this.page.locator("li").evaluateAll((items) => items.map((item) => item.dataset["id"] ?? ""));
-  }
-
-  /** @returns the last message, when it is the assistant's */
-  async reply(): Promise<string | undefined> {
-    const last = (await this.shown()).at(-1);
-    return last?.role === "assistant" ? last.text : undefined;
   }
 
   /** @returns what `useChat` says: submitted, streaming, ready or error */
@@ -57,11 +53,12 @@ export class ChatPage {
     return this.page.locator("#status").innerText();
   }
 
-  error(): Promise<string> {
-    return this.page.locator("#error").innerText();
+  /** @returns what the page says went wrong; empty when nothing did */
+  async error(): Promise<string> {
+    return (await this.page.locator("#error").allInnerTexts()).join();
   }
 
-  /** @returns of the conversation, as `useChat` made it; it stands in the address */
+  /** @returns the one that `useChat` minted; it stands in the address */
   conversationId(): string {
     const id = new URL(this.page.url()).searchParams.get("chat");
     if (id === null) throw new Error(`the address names no conversation: ${this.page.url()}`);

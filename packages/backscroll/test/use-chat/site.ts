@@ -11,6 +11,8 @@ export interface Site {
   readonly port: number;
   /** Which service the next requests go to; what runs stays where it is. */
   forwardTo(service: { readonly url: string }): void;
+  /** @returns how many requests of this method and path have come, whatever came of them */
+  received(request: string): number;
 }
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
@@ -18,8 +20,10 @@ const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javas
 /** Starts a site; it ends with the test. */
 export async function startSite(files: Files): Promise<Site> {
   let target = "";
+  const requests: string[] = [];
   const server = createServer((incoming, response) => {
     const { pathname } = new URL(incoming.url ?? "/", "http://site");
+    requests.push(`${incoming.method} ${pathname}`);
     if (pathname.startsWith("/api/")) return forward(incoming, response, target);
     const file = files.get(pathname === "/" ? "/page.html" : pathname);
     if (file === undefined) return void response.writeHead(404).end();
@@ -31,7 +35,11 @@ export async function startSite(files: Files): Promise<Site> {
     server.close();
     await once(server, "close");
   });
-  return { port: (server.address() as AddressInfo).port, forwardTo: ({ url }) => void (target = url) };
+  return {
+    port: (server.address() as AddressInfo).port,
+    forwardTo: ({ url }) => void (target = url),
+    received: (request) => requests.filter((received) => received === request).length,
+  };
 }
 
 /** As it comes, piece by piece. Whichever side breaks off, the other one sees it. */

@@ -10,9 +10,9 @@ interface StoredMessage {
   readonly status: string;
 }
 
-type ChatMessage = UIMessage<{ status?: string }>;
+type ChatMessage = UIMessage<{ status?: string; user_message_id?: string }>;
 
-/** A chat as the AI SDK's documentation builds one: nothing here knows Backscroll but the two addresses it fetches. */
+/** A chat as the AI SDK's documentation builds one, with two effects of time that an application has to see to itself. */
 function Chat({ id, stored }: { readonly id: string | null; readonly stored: ChatMessage[] }): ReactNode {
   const [text, setText] = useState("");
   const chat = useChat<ChatMessage>({
@@ -21,6 +21,15 @@ function Chat({ id, stored }: { readonly id: string | null; readonly stored: Cha
     resume: true,
     transport: new DefaultChatTransport({ api: "/api/chat" }),
   });
+  // Of a reply that ended between the history and this, nothing runs any more: then the history has it.
+  const resume = async (): Promise<void> => {
+    await chat.resumeStream();
+    const again = await storedMessages(chat.id);
+    chat.setMessages((shown) => (shown.at(-1)?.role === "user" ? again : shown));
+  };
+  useEffect(() => {
+    if (stored.at(-1)?.role === "user") void resume();
+  }, []);
   useEffect(() => window.history.replaceState(null, "", `?chat=${encodeURIComponent(chat.id)}`), [chat.id]);
 
   const send = (event: SubmitEvent<HTMLFormElement>): void => {
@@ -36,7 +45,7 @@ function Chat({ id, stored }: { readonly id: string | null; readonly stored: Cha
 
   return (
     <>
-      <ol>{chat.messages.map(bubble)}</ol>
+      <ol>{withoutReplaced(chat.messages).map(bubble)}</ol>
       {chat.error && <p id="error">{chat.error.message}</p>}
       <p id="status">{chat.status}</p>
       <form onSubmit={send}>
@@ -54,6 +63,13 @@ function Chat({ id, stored }: { readonly id: string | null; readonly stored: Cha
       </form>
     </>
   );
+}
+
+/** While a reply is written again, the history has the one before it. */
+function withoutReplaced(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const reply = messages.at(-1);
+  const question = messages.findIndex(({ id }) => id === reply?.metadata?.user_message_id);
+  return reply === undefined || question === -1 ? messages : [...messages.slice(0, question + 1), reply];
 }
 
 function bubble(message: ChatMessage): ReactNode {
