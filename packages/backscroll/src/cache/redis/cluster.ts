@@ -52,7 +52,7 @@ export class ClusterLink implements LocatedLink {
   }
 
   get masters(): readonly Server[] {
-    return Array.from(this.#masters.values(), ({ server }) => server).filter((server) => server !== null);
+    return [...this.#masters.values()].flatMap(({ isOpen, server }) => (isOpen && server ? [server] : []));
   }
 
   node(key: string): CacheNode {

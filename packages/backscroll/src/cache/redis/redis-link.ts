@@ -20,6 +20,6 @@ export interface RedisLink {
 
 /** A link that says where it leads. */
 export interface LocatedLink extends RedisLink {
-  /** the servers that hold keys, as far as they are known now */
+  /** servers that hold keys and can be reached, as far as it is known */
   readonly masters: readonly Server[];
 }
