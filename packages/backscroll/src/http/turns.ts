@@ -95,7 +95,8 @@ const stop = createRoute({
   request: { params },
   responses: {
     200: {
-      description: "Whether one was, and the reply as it is stored; null when it had said nothing",
+      description:
+        "Whether one was, and the reply as it is stored; null when none was, or it had said nothing and an earlier reply stays",
       ...json(z.object({ stopped: z.boolean(), message: z.union([schema.Message, z.null()]) }).openapi("StoppedReply")),
     },
     ...problems(),

@@ -5,7 +5,8 @@ import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
 import { ResponderError } from "../responder/responder.ts";
 import { saidIn } from "./reply-message.ts";
 
-const KEPT = "your message is kept; retry with the same message_id";
+/** For people, too: a chat shows it. */
+const KEPT = "your message is kept, and sending it again asks again";
 
 /** Says what happened in our words: a provider's own may hold what is not the caller's business. */
 export function responderFailure(error: unknown, signal: AbortSignal): BackscrollError {
