@@ -103,6 +103,13 @@ function bufferOf(bytes: MessageBytes): Buffer {
 /** Longer than what comes before a message's seq: its id and its conversation's, of 128 characters at most. */
 const HEAD_LENGTH = 400;
 
+/** @returns the ids of a message and of its conversation, as their authors wrote them; read without the rest of it */
+export function idsOfMessage(message: MessageJson): { readonly id: string; readonly conversationId: string } {
+  const [, id = "", conversationId = ""] =
+    /^\{"id":"([^"]*)","conversation_id":"([^"]*)"/.exec(message.slice(0, HEAD_LENGTH)) ?? [];
+  return { id, conversationId };
+}
+
 /** @returns a message's seq; all of it need not be parsed for that, it may be a megabyte */
 export function seqOfMessage(message: MessageJson | MessageBytes): number {
   const head =

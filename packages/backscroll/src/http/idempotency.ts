@@ -35,13 +35,13 @@ export const idempotent: MiddlewareHandler<{ Variables: Variables }> = async (c,
     };
   });
   if (!replayed) return;
-  await tellCache(c, response);
+  await tellAgain(c, response);
   const headers = { "content-type": response.contentType, "idempotency-replayed": "true" };
   return new Response(new Uint8Array(response.body), { status: response.status, headers });
 };
 
-/** The server that answered first may have died without the cache being told. */
-async function tellCache(c: Context, { contentType, body }: StoredResponse): Promise<void> {
+/** The server that answered first may have died before it told anybody. */
+async function tellAgain(c: Context, { contentType, body }: StoredResponse): Promise<void> {
   const { deps, user } = c.var;
   const answer: unknown = contentType.includes("json") ? JSON.parse(body.toString()) : null;
   const answered: unknown =
@@ -51,6 +51,7 @@ async function tellCache(c: Context, { contentType, body }: StoredResponse): Pro
   const conversationId = answered ?? /^\/api\/conversations\/([^/]+)/.exec(path)?.[1];
   if (typeof conversationId !== "string" || !ID_PATTERN.test(conversationId)) return;
   await deps.cache.changed(toRef({ userId: user.id, conversationId }));
+  deps.live.feed.tell(user.id, { type: "conversation_updated", conversation_id: conversationId });
 }
 
 async function hashRequest(c: Context): Promise<Buffer> {

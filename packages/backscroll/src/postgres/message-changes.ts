@@ -15,19 +15,19 @@ export interface MessageEdit {
  *
  * @param messageId the stored id
  * @returns what the message is now; `message: null` when nothing was edited, then `found` says whether it is there
- * (with another version than expected); null when there is no such conversation
+ * (with another version than expected); `version` is the conversation's; null when there is no such conversation
  */
 export async function updateMessage(
   db: Queryable,
   at: ConversationRef,
   messageId: string,
   { content, expectedVersion }: MessageEdit,
-): Promise<{ message: MessageJson | null; found: boolean } | null> {
-  const [row] = await db.query<{ found: boolean; json: MessageJson | null }>({
+): Promise<{ message: MessageJson | null; found: boolean; version: number } | null> {
+  const [row] = await db.query<{ found: boolean; json: MessageJson | null; version: string }>({
     name: "update_message",
     text: `
       with conversation as (
-        select user_id, id, client_id from conversations
+        select user_id, id, client_id, version from conversations
          where user_id = $1 and id = $2 and deleted_at is null for no key update
       ), edited as (
         update messages as m
@@ -44,11 +44,12 @@ export async function updateMessage(
         returning version
       )
       select exists (select from messages where user_id = $1 and conversation_id = $2 and id = $3) as found,
-             (select (${messageJson("edited", "c")})::text from edited) as json
+             (select (${messageJson("edited", "c")})::text from edited) as json,
+             coalesce((select version from moved), c.version) as version
         from conversation as c`,
     values: [at.userId, at.id, messageId, content, expectedVersion],
   });
-  return row ? { message: row.json, found: row.found } : null;
+  return row ? { message: row.json, found: row.found, version: Number(row.version) } : null;
 }
 
 /**
@@ -56,14 +57,18 @@ export async function updateMessage(
  * hold them yet (see `usage.ts`), they are added here.
  *
  * @param messageId the stored id
- * @returns whether there was such a message; null when there is no such conversation
+ * @returns whether there was such a message, and the conversation's version; null when there is no such conversation
  */
-export async function deleteMessage(db: Queryable, at: ConversationRef, messageId: string): Promise<boolean | null> {
-  const [row] = await db.query<{ deleted: boolean }>({
+export async function deleteMessage(
+  db: Queryable,
+  at: ConversationRef,
+  messageId: string,
+): Promise<{ deleted: boolean; version: number } | null> {
+  const [row] = await db.query<{ deleted: boolean; version: string }>({
     name: "delete_message",
     text: `
       with conversation as (
-        select user_id, id, usage_seq from conversations
+        select user_id, id, usage_seq, version from conversations
          where user_id = $1 and id = $2 and deleted_at is null for no key update
       ), gone as (
         delete from messages as m using conversation as c
@@ -83,9 +88,12 @@ export async function deleteMessage(db: Queryable, at: ConversationRef, messageI
            set version = version + 1, message_count = message_count - 1,
                updated_at = greatest(updated_at, statement_timestamp())
          where user_id = $1 and id = $2 and exists (select from gone)
+        returning version
       )
-      select exists (select from gone) as deleted from conversation`,
+      select exists (select from gone) as deleted,
+             coalesce((select version from moved), conversation.version) as version
+        from conversation`,
     values: [at.userId, at.id, messageId],
   });
-  return row ? row.deleted : null;
+  return row ? { deleted: row.deleted, version: Number(row.version) } : null;
 }

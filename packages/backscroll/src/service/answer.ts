@@ -176,9 +176,10 @@ export function closeReply(
   options: { readonly idleMs?: number } = {},
 ): Promise<Closed | null> {
   const closing = closeTurn(deps.db, generation, message, options);
-  return appendWithin(deps, generation.at, closing, (closed) =>
-    closed?.saved?.replaced ? "changed" : (closed?.saved ?? null),
-  );
+  return appendWithin(deps, generation.at, closing, (closed) => {
+    const saved = closed?.saved;
+    return saved ? { appended: saved, also: saved.replaced ? "replaced" : null } : null;
+  });
 }
 
 async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Result>): Promise<Result> {

@@ -1,11 +1,14 @@
 import type { ConversationRef } from "../domain/conversation.ts";
-import type { NewMessage } from "../domain/message.ts";
+import { idsOfMessage, type MessageJson, type NewMessage } from "../domain/message.ts";
 import type { Appended, AppendResult } from "../postgres/append.ts";
 import { mayHaveCommitted } from "../postgres/pool.ts";
 import type { Appender } from "./appender.ts";
 import type { Deps } from "./deps.ts";
 
-/** Appends messages; resolves once PostgreSQL has committed them and the cache has been told. */
+/**
+ * Appends messages; resolves once PostgreSQL has committed them and the cache has been told. The user's other clients
+ * are told after that, and nobody waits for it.
+ */
 export async function appendMessages(
   deps: Deps,
   ref: ConversationRef,
@@ -13,8 +16,41 @@ export async function appendMessages(
   append: Appender = deps.appender,
 ): Promise<AppendResult> {
   const appended = await orUncertain(deps, ref, append(ref, messages));
-  if (typeof appended !== "string") await deps.cache.appended(ref, appended);
+  if (typeof appended !== "string") {
+    await deps.cache.appended(ref, appended);
+    tellSaved(deps, ref, appended);
+  }
   return appended;
+}
+
+/** A retry found its messages stored: the try that stored them may have died before it told anybody. */
+export async function tellAgain(
+  deps: Deps,
+  ref: ConversationRef,
+  saved: { readonly version: number; readonly messages: readonly MessageJson[] },
+): Promise<void> {
+  await deps.cache.changed(ref);
+  tellSaved(deps, ref, saved);
+}
+
+function tellSaved(
+  { live }: Deps,
+  { userId }: ConversationRef,
+  { version, messages }: { readonly version: number; readonly messages: readonly MessageJson[] },
+  also: AppendedWithin["also"] = null,
+): void {
+  const ids = messages.map(idsOfMessage);
+  const [first] = ids;
+  if (!first) return;
+  const conversation_id = first.conversationId;
+  if (also === "made") live.feed.tell(userId, { type: "conversation_created", conversation_id });
+  live.feed.tell(userId, {
+    type: "messages_saved",
+    conversation_id,
+    version,
+    message_ids: ids.map(({ id }) => id),
+    ...(also === "replaced" && { replaced: true }),
+  });
 }
 
 /**
@@ -40,20 +76,29 @@ async function orUncertain<Result>(deps: Deps, ref: ConversationRef, change: Pro
   }
 }
 
+/** What a statement appended, and whether it also made the conversation, or took messages away for these. */
+export interface AppendedWithin {
+  readonly appended: Appended;
+  readonly also: "made" | "replaced" | null;
+}
+
 /**
  * The same for a statement that appends among other things.
  *
- * @param appendedOf `changed`: it did more than append; null: it did nothing
+ * @param appendedOf null: it appended nothing
  */
 export async function appendWithin<Result>(
   deps: Deps,
   ref: ConversationRef,
   change: Promise<Result>,
-  appendedOf: (result: Result) => Appended | "changed" | null,
+  appendedOf: (result: Result) => AppendedWithin | null,
 ): Promise<Result> {
   const result = await orUncertain(deps, ref, change);
-  const appended = appendedOf(result);
-  if (appended === "changed") await deps.cache.changed(ref);
-  else if (appended) await deps.cache.appended(ref, appended);
+  const within = appendedOf(result);
+  if (!within) return result;
+  const { appended, also } = within;
+  // More than a list of messages can take in: it is read anew.
+  await (also === null ? deps.cache.appended(ref, appended) : deps.cache.changed(ref));
+  tellSaved(deps, ref, appended, also);
   return result;
 }

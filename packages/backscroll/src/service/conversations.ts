@@ -55,7 +55,10 @@ export async function createConversation(
   });
   // Somebody may have asked for a known id before, and been told that there is none; or there was another of that id.
   const inserted = await (givenId === undefined ? insertion : changeConversation(deps, ref, insertion));
-  if (inserted) return { created: true, conversation: inserted.conversation };
+  if (inserted) {
+    tellOf(deps, { userId, conversationId: id }, "created");
+    return { created: true, conversation: inserted.conversation };
+  }
   const found = await findConversation(deps.db, ref);
   if (
     !found ||
@@ -67,6 +70,8 @@ export async function createConversation(
       `the conversation id ${id} is already used, with another title or metadata, or is in the trash`,
     );
   }
+  // Whoever made it may have died before it told anybody.
+  tellOf(deps, { userId, conversationId: id }, "created");
   return { created: false, conversation: found.conversation };
 }
 
@@ -82,7 +87,17 @@ export async function updateConversation(
   changes: ConversationChanges,
 ): Promise<Conversation> {
   checkConversationFields({ title: changes.title, metadata: changes.metadata });
-  return present(await updateStored(deps.db, toRef(at), changes));
+  const updated = present(await updateStored(deps.db, toRef(at), changes));
+  tellOf(deps, at, "updated");
+  return updated;
+}
+
+function tellOf(
+  { live }: Deps,
+  { userId, conversationId }: ConversationName,
+  happened: "created" | "updated" | "deleted" | "restored",
+): void {
+  live.feed.tell(userId, { type: `conversation_${happened}`, conversation_id: conversationId });
 }
 
 /**
@@ -97,12 +112,12 @@ export async function deleteConversation(
   { permanent = false }: { permanent?: boolean } = {},
 ): Promise<void> {
   const ref = toRef(at);
-  if (!permanent) {
-    if (!(await changeConversation(deps, ref, trashConversation(deps.db, ref)))) throw conversationNotFound();
-    return;
-  }
-  if (!(await changeConversation(deps, ref, markErasing(deps.db, ref)))) throw conversationNotFound();
-  await erase(deps, ref);
+  const deletion = permanent ? markErasing(deps.db, ref) : trashConversation(deps.db, ref);
+  const deleted = await changeConversation(deps, ref, deletion);
+  // Also when it was gone: an earlier try may have died before it told anybody.
+  tellOf(deps, at, "deleted");
+  if (!deleted) throw conversationNotFound();
+  if (permanent) await erase(deps, ref);
 }
 
 /** Finishes the permanent deletions that a process which died left half done. */
@@ -110,6 +125,8 @@ export async function finishErasures(deps: Deps): Promise<void> {
   for (let left = await listErasing(deps.db, 100); left.length > 0; left = await listErasing(deps.db, 100)) {
     for (const ref of left) {
       if (deps.stopping.aborted) return;
+      // Whoever marked it may have died before it told anybody; its id as its author wrote it is not read for that.
+      deps.live.feed.tell(ref.userId, { type: "resync" });
       await erase(deps, ref);
     }
   }
@@ -130,7 +147,9 @@ async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
 /** @throws {BackscrollError} conversation_not_found when it is not in the trash, or has been for over 30 days */
 export async function restoreConversation(deps: Deps, at: ConversationName): Promise<Conversation> {
   const ref = toRef(at);
-  return present(await changeConversation(deps, ref, restoreFromTrash(deps.db, ref)));
+  const restored = present(await changeConversation(deps, ref, restoreFromTrash(deps.db, ref)));
+  tellOf(deps, at, "restored");
+  return restored;
 }
 
 export interface ConversationsPage {

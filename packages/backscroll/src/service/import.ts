@@ -58,6 +58,16 @@ export async function importConversations(
   onProgress?: (result: Readonly<ImportResult>) => void,
 ): Promise<ImportResult> {
   const importer = new Importer(deps, owner, onProgress);
+  try {
+    await readInto(importer, source);
+  } finally {
+    // Once, instead of thousands of changes.
+    for (const userId of importer.users) deps.live.feed.tell(userId, { type: "resync" });
+  }
+  return importer.result;
+}
+
+async function readInto(importer: Importer, source: AsyncIterable<Uint8Array>): Promise<void> {
   const values: { path: "user" | "conversation" | "message"; value: unknown }[] = [];
   let recognised = false;
   let bytesSinceValue = 0;
@@ -113,7 +123,6 @@ export async function importConversations(
   await take();
   await importer.flush();
   if (!recognised) throw malformed('this is not an export of Backscroll: it has no "backscroll_export":1');
-  return importer.result;
 }
 
 /** The parser's decoder takes U+FEFF for a byte order mark wherever a piece of text begins with it, and drops it. */
@@ -141,6 +150,8 @@ class Importer {
     failed: 0,
     errors: [],
   };
+  /** who got anything, or had it already */
+  readonly users = new Set<number>();
   readonly #deps: Deps;
   readonly #owner: number | null;
   readonly #onProgress: ((result: Readonly<ImportResult>) => void) | undefined;
@@ -192,6 +203,7 @@ class Importer {
         archived: parsed.archived,
         createdAt: new Date(parsed.created_at),
       });
+      this.users.add(userId);
       const created = await changeConversation(this.#deps, ref, insertion);
       if (created) this.result.conversationsCreated += 1;
       else if (await findConversation(this.#deps.db, ref)) this.result.conversationsExisting += 1;

@@ -7,7 +7,7 @@ import { type MessageJson, type NewMessage, parseMessageJson } from "../domain/m
 import { insertMessages } from "../postgres/append.ts";
 import { deleteMessage as deleteStoredMessage, type MessageEdit, updateMessage } from "../postgres/message-changes.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
-import { appendMessages, changeConversation } from "./changes.ts";
+import { appendMessages, changeConversation, tellAgain } from "./changes.ts";
 import { checkContentBytes, checkNewMessages, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
 
@@ -86,9 +86,9 @@ async function saveMissing(deps: Deps, at: ConversationName, messages: readonly 
       const rest = appended.messages.values();
       return { created, messages: results.map((json) => json ?? (rest.next().value as MessageJson)) };
     }
-    // The try that stored them may have died before it told the cache.
-    await deps.cache.changed(ref);
-    return { created, messages: results.filter((json) => json !== undefined) };
+    const there = results.filter((json) => json !== undefined);
+    await tellAgain(deps, ref, { version: found.version, messages: there });
+    return { created, messages: there };
   }
 }
 
@@ -127,6 +127,7 @@ export async function editMessage(
   const update = updateMessage(deps.db, ref, toStoredId(at.userId, messageId).id, edit);
   const edited = await changeConversation(deps, ref, update);
   if (!edited) throw conversationNotFound();
+  tellOfMessage(deps, at, "message_edited", messageId, edited.version);
   if (edited.message) return edited.message;
   // Without a version to expect, only a deletion in between can have kept it from being edited.
   if (!edited.found || edit.expectedVersion === null) throw messageNotFound();
@@ -142,7 +143,19 @@ export async function deleteMessage(deps: Deps, at: ConversationName, messageId:
   const deletion = deleteStoredMessage(deps.db, ref, toStoredId(at.userId, messageId).id);
   const deleted = await changeConversation(deps, ref, deletion);
   if (deleted === null) throw conversationNotFound();
-  if (!deleted) throw messageNotFound();
+  tellOfMessage(deps, at, "message_deleted", messageId, deleted.version);
+  if (!deleted.deleted) throw messageNotFound();
+}
+
+/** Also when nothing was changed: an earlier try may have done it, and died before it told anybody. */
+function tellOfMessage(
+  { live }: Deps,
+  { userId, conversationId }: ConversationName,
+  type: "message_edited" | "message_deleted",
+  messageId: string,
+  version: number,
+): void {
+  live.feed.tell(userId, { type, conversation_id: conversationId, message_id: messageId, version });
 }
 
 /** JSON knows no -0. */

@@ -14,7 +14,7 @@ import {
 import { findMessages } from "../postgres/messages.ts";
 import { findGeneration, findLastQuestion, findReply } from "../postgres/running-generations.ts";
 import { beginReply } from "./answer.ts";
-import { appendWithin } from "./changes.ts";
+import { appendWithin, tellAgain } from "./changes.ts";
 import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { logOf, replyInterrupted } from "./ending.ts";
@@ -80,7 +80,7 @@ async function openQuestion(
   const generation = newGeneration(deps);
   const open = (): Promise<OpenResult> =>
     appendWithin(deps, ref, openTurn(deps.db, ref, question, generation), (opened) =>
-      typeof opened === "string" ? null : opened.appended,
+      typeof opened === "string" ? null : { appended: opened.appended, also: null },
     );
   let opened = mayExist ? await open() : "conversation_not_found";
   if (opened === "conversation_not_found" && mayMake) {
@@ -103,13 +103,9 @@ async function openFirst(
   const stored = toStoredId(at.userId, at.conversationId);
   const made = { userId: at.userId, id: stored.id, clientId: stored.clientId, title: DEFAULT_TITLE };
   // Somebody may have asked for a known id before, and been told that there is none: the cache forgets that.
-  const opened = await appendWithin(deps, toRef(at), openFirstTurn(deps.db, made, question, generation), (opened) =>
-    opened === "conflict" ? null : "changed",
+  return appendWithin(deps, toRef(at), openFirstTurn(deps.db, made, question, generation), (opened) =>
+    opened === "conflict" ? null : { appended: opened.appended, also: "made" },
   );
-  if (opened !== "conflict") {
-    deps.live.feed.tell(at.userId, { type: "conversation_created", conversation_id: at.conversationId });
-  }
-  return opened;
 }
 
 function begin(deps: Deps, opened: OpenedGeneration): Turn {
@@ -138,8 +134,7 @@ async function findTurn(
     return null;
   }
   checkSameMessage(question, stored);
-  // Whoever stored it may have died before it told the cache.
-  await deps.cache.changed(ref);
+  await tellAgain(deps, ref, { version: found.version, messages: [stored.json] });
   if (running?.questionId === stored.id) return turnOf(stored.json, logOfRunning(deps, running), true);
   const reply = await findReply(deps.db, ref, stored);
   if (reply !== null && isAnswer(reply)) return turnOf(stored.json, logOf(reply), true);
