@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { BackscrollConnectionError, type ReplyEvent } from "../src/index.ts";
 import { collect, failureOf } from "./running-service.ts";
-import { drawn, readUntil, type Scripted, startScripted } from "./scripted-service.ts";
+import { drawn, readUntil, type Scripted, startScripted, streamOf } from "./scripted-service.ts";
 
 const QUESTION = { message: "How are you?", message_id: "question-1" };
 
@@ -108,6 +108,44 @@ test("a connection cut after any byte is gone on with where it was: no gap, noth
   expect(cuts.length).toBeGreaterThan(200);
   expect(await history({ services, proxy, client, clientWith }, conversation_id)).toHaveLength(2);
   expect(services.asked).toBe(1);
+});
+
+test("a reply that comes again in other pieces goes on where it was, within a piece", async () => {
+  const { proxy, client } = await startScripted();
+  const messageMetadata = { conversation_id: "talk-1", user_message_id: "question-1" };
+  const start = { type: "start", messageId: "reply-1", messageMetadata };
+  const said = (delta: string): object => ({ type: "text-delta", id: "text-1", delta });
+  const end = { type: "finish", messageMetadata: { status: "complete", seq: 2 } };
+  proxy.faults.push(
+    streamOf(start, said("Hal")),
+    streamOf(start, said("Ha")),
+    streamOf(start, said("H"), said("allo, you."), end),
+  );
+  const stream = client.streamMessage(QUESTION);
+
+  const deltas = (await collect(stream)).flatMap((event) => (event.type === "text" ? [event.delta] : []));
+
+  expect(deltas).toEqual(["Hal", "lo, you."]);
+  expect(await stream.finalText()).toBe("Hallo, you.");
+});
+
+test("a connection that breaks after the reply's end is not opened again", async () => {
+  const { services, proxy, client } = await startScripted();
+  const stored = client.streamMessage(QUESTION);
+  const reply = await services.nextReply();
+  reply.say("Well.");
+  reply.finish();
+  await stored.finished();
+  const headers = { "x-test-user": "ada@example.com", "content-type": "application/json" };
+  const body = JSON.stringify({ ...QUESTION, stream: true });
+  const answer = await fetch(`${services.url}/api/conversations/messages`, { method: "POST", headers, body });
+  const bytes = (await answer.arrayBuffer()).byteLength;
+  proxy.faults.push({ cutAfterBytes: bytes - 4 });
+  const { signal } = new AbortController();
+
+  expect(await client.streamMessage(QUESTION, { signal }).finalText()).toBe("Well.");
+  await expect.poll(() => getEventListeners(signal, "abort")).toEqual([]);
+  expect(proxy.requests.length).toBe(2);
 });
 
 test("a reply whose connection is cut after every word goes on for ever with one retry: each brings something new", async () => {

@@ -85,13 +85,13 @@ test("a reply that fails while its follower is away is that failure, and one tha
     proxy.cut();
     await proxy.arrived(2);
     reply.say("I am ");
-    reply.fail(new ResponderError("failed", "no"));
+    reply.fail(new ResponderError("refused", "no"));
     await failureOf(first.finished());
     if (ending === "deleted") await client.deleteMessage(conversation_id, message_id);
     proxy.cut();
 
     expect(await failureOf(followed.finished())).toMatchObject({
-      code: ending === "failed" ? "responder_failed" : "message_not_found",
+      code: ending === "failed" ? "responder_refused" : "message_not_found",
     });
   }
 });
@@ -187,6 +187,28 @@ test("a regeneration that fails leaves the old reply where it is", async () => {
 
   expect(await failureOf(stream.finished())).toMatchObject({ code: "responder_refused" });
   expect((await client.getRecentMessages(conversation_id)).messages[0]).toMatchObject({ id, content: "Fine." });
+});
+
+test("a regeneration that fails while its connection is away is not asked for again", async () => {
+  const { services, proxy, client, clientWith } = await startScripted();
+  const first = client.streamMessage(QUESTION);
+  const old = await services.nextReply();
+  old.say("Fine.");
+  old.finish();
+  const { conversation_id } = await first.finished();
+  const stream = client.regenerateReply(conversation_id);
+  const reply = await services.nextReply();
+  await stream.started();
+  const followed = await clientWith({ baseUrl: services.url }).followReply(conversation_id);
+  proxy.faults.push("hang");
+  proxy.cut();
+  await proxy.arrived(3);
+  reply.fail(new ResponderError("failed", "no"));
+  await failureOf(followed?.finished() ?? Promise.resolve());
+  proxy.cut();
+
+  expect(await failureOf(stream.finished())).toMatchObject({ code: "message_not_found" });
+  expect(services.asked).toBe(2);
 });
 
 test("an interrupted reply is not asked for again by who only follows it", async () => {
