@@ -51,6 +51,9 @@ export async function readApi(services: Services): Promise<{ document: OpenApiDo
   return { document, operations };
 }
 
+/** Its answer has no end: `events.test.ts` reads it. */
+export const ENDLESS = "followChanges";
+
 /** A body that each operation accepts, by operation. A new one with a body must be added, or tests that sweep the API fail. */
 const BODIES: Record<string, object> = {
   sendMessage: { message: "Hello" },

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { type ApiOperation, readApi, sampleBody, type SchemaObject } from "./api-operations.ts";
+import { type ApiOperation, ENDLESS, readApi, sampleBody, type SchemaObject } from "./api-operations.ts";
 import { expectProblem, send } from "./problem.ts";
 import { type Answer, type Services, test } from "./services.ts";
 
@@ -79,7 +79,7 @@ interface Fuzzed {
 test(`${REQUESTS} malformed requests to every route: never a 5xx, every refusal a problem`, async ({ services }) => {
   const { document, operations } = await readApi(services);
   const runs = Math.ceil(REQUESTS / operations.length);
-  for (const operation of operations) {
+  for (const operation of operations.filter(({ id }) => id !== ENDLESS)) {
     const properties = propertyNames(document, operation);
     await fc.assert(
       fc.asyncProperty(request(operation, properties), async ({ path, headers, body }) => {

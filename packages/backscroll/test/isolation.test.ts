@@ -32,6 +32,8 @@ const ID_KINDS: Record<string, IdKind> = {
   "body conversation_id": "conversation",
   "body message_id": "new",
   "body id": "new",
+  // A place in what is the caller's own, whatever it says.
+  "query last_event_id": "new",
   "body messageId": "apart",
 };
 

@@ -10,6 +10,7 @@ import type { App, Context, Variables } from "./context.ts";
 import { conversationRoutes } from "./conversations.ts";
 import { docsRoutes } from "./docs.ts";
 import { problemResponse } from "./errors.ts";
+import { eventRoutes } from "./events.ts";
 import { toFieldErrors } from "./field-errors.ts";
 import { healthRoutes } from "./health.ts";
 import { historyRoutes } from "./history.ts";
@@ -71,6 +72,7 @@ export function createApp(deps: Deps, { authenticate, bodyBytesMax, metrics }: A
   messageRoutes(app);
   historyRoutes(app);
   transferRoutes(app);
+  eventRoutes(app);
   meRoutes(app);
 
   app.notFound((c) =>

@@ -2,6 +2,7 @@ import type { ReplyChunk, ToolChunk } from "../domain/reply.ts";
 import type { JsonValue } from "../domain/json.ts";
 import { parseMessageJson } from "../domain/message.ts";
 import type { ReplyEnding, ReplyLog } from "../live/reply-log.ts";
+import { EVENT_STREAM_HEADERS, eventStream, type EventStreamOptions } from "./event-stream.ts";
 
 /** A reply to show, and what it answers. */
 export interface ShownReply {
@@ -37,16 +38,8 @@ interface ToolInput {
 
 type MessageMetadata = Readonly<Record<string, JsonValue>>;
 
-export const UI_MESSAGE_STREAM_HEADERS = {
-  "content-type": "text/event-stream",
-  // What compresses or buffers on the way would hold chunks back.
-  "cache-control": "no-store, no-transform",
-  "x-accel-buffering": "no",
-  "x-vercel-ai-ui-message-stream": "v1",
-} as const;
+export const UI_MESSAGE_STREAM_HEADERS = { ...EVENT_STREAM_HEADERS, "x-vercel-ai-ui-message-stream": "v1" } as const;
 
-/** Proxies close what is silent for longer: 60 s by default in nginx, less in some. */
-const KEEP_ALIVE_MS = 15_000;
 /**
  * A client that is further behind than this gets the text that waits in one piece. Nearer ones are shown every chunk as
  * all others are, so that streams of the same reply are equal.
@@ -55,56 +48,13 @@ const APART_MAX = 32;
 /** Of text in one event: what a client that does not read makes this process hold. */
 const DELTA_CHARS_MAX = 16_384;
 
-const encoder = new TextEncoder();
-const COMMENT = encoder.encode(": keep-alive\n\n");
-const QUIET = Symbol("quiet");
-
 /**
  * Shows a reply from its beginning to its end. Made only as fast as it is read, so a slow client holds back nobody but
  * itself; one that leaves is forgotten, and the reply goes on.
  */
-export function uiMessageStream(
-  shown: ShownReply,
-  { keepAliveMs = KEEP_ALIVE_MS }: { keepAliveMs?: number } = {},
-): ReadableStream<Uint8Array> {
+export function uiMessageStream(shown: ShownReply, options: EventStreamOptions = {}): ReadableStream<Uint8Array> {
   const left = new AbortController();
-  const events = toEvents(shown, left.signal);
-  let coming: Promise<IteratorResult<string, void>> | undefined;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        coming ??= events.next();
-        const next = await orQuiet(coming, keepAliveMs, left.signal);
-        if (left.signal.aborted) return;
-        if (next === QUIET) {
-          controller.enqueue(COMMENT);
-          return;
-        }
-        coming = undefined;
-        if (next.done === true) controller.close();
-        else controller.enqueue(encoder.encode(next.value));
-      },
-      async cancel() {
-        left.abort();
-        await events.return();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/** @returns `QUIET` when nothing comes for so long, or nobody waits for it any more */
-async function orQuiet<Item>(coming: Promise<Item>, ms: number, left: AbortSignal): Promise<Item | typeof QUIET> {
-  const quiet = Promise.withResolvers<typeof QUIET>();
-  const wake = (): void => quiet.resolve(QUIET);
-  const timer = setTimeout(wake, ms);
-  left.addEventListener("abort", wake);
-  try {
-    return await Promise.race([coming, quiet.promise]);
-  } finally {
-    clearTimeout(timer);
-    left.removeEventListener("abort", wake);
-  }
+  return eventStream(toEvents(shown, left.signal), left, options);
 }
 
 async function* toEvents(shown: ShownReply, left: AbortSignal): AsyncGenerator<string, void, undefined> {

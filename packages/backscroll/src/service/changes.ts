@@ -1,5 +1,6 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import { idsOfMessage, type MessageJson, type NewMessage } from "../domain/message.ts";
+import type { ChangeFeed } from "../live/change-feed.ts";
 import type { Appended, AppendResult } from "../postgres/append.ts";
 import { mayHaveCommitted } from "../postgres/pool.ts";
 import type { Appender } from "./appender.ts";
@@ -21,6 +22,20 @@ export async function appendMessages(
     tellSaved(deps, ref, appended);
   }
   return appended;
+}
+
+/**
+ * Follows what changes for a user, on any server, from a cursor on; ends with the signal, and when this server stops.
+ *
+ * @see ChangeFeed.follow
+ */
+export function followChanges(
+  { live, draining }: Deps,
+  userId: number,
+  cursor: string | null,
+  signal: AbortSignal,
+): ReturnType<ChangeFeed["follow"]> {
+  return live.feed.follow(userId, cursor, AbortSignal.any([signal, draining]));
 }
 
 /** A retry found its messages stored: the try that stored them may have died before it told anybody. */

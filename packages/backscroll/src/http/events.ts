@@ -1,0 +1,71 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { FeedEntry, ReadyEntry } from "../live/change-feed.ts";
+import { followChanges } from "../service/changes.ts";
+import type { App } from "./context.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "./event-stream.ts";
+import { commonHeaders, problems } from "./json.ts";
+
+/** What a client waits before it comes back. */
+const RETRY_MS = 1_000;
+
+const DESCRIPTION = `
+Server-sent events for a user's other tabs and devices: kinds, ids and versions, no bodies. Each event's \`event\` is the
+\`type\` of its \`data\`, which is JSON:
+\`ready\`: first; from here on nothing is missed.
+\`messages_saved\` {conversation_id, version, message_ids, replaced?}: with \`replaced: true\` messages before them left.
+\`message_edited\`, \`message_deleted\` {conversation_id, message_id, version}.
+\`conversation_created\`, \`conversation_updated\`, \`conversation_deleted\`, \`conversation_restored\` {conversation_id}.
+\`reply_started\`, \`reply_ended\` {conversation_id, message_id}: follow it at \`/api/chat/{conversation_id}/stream\`.
+\`resync\`: changes may have been missed; read everything again.
+\`version\` is the conversation's after the change, or a later one. A change may be told more than once.
+Whoever comes back with the \`id\` of the last event, on any server, misses nothing: what cannot be told again any more is
+a \`resync\`. A server that stops ends the stream; EventSource then comes back by itself.
+`;
+
+const route = createRoute({
+  method: "get",
+  path: "/api/events",
+  operationId: "followChanges",
+  summary: "Hear what changes, as it does",
+  description: DESCRIPTION.trim(),
+  request: {
+    headers: z.object({
+      "last-event-id": z
+        .string()
+        .optional()
+        .openapi({ description: "id of the last event seen; EventSource sends it" }),
+    }),
+    query: z.strictObject({
+      last_event_id: z.string().optional().openapi({ description: "the same, where no header can be sent" }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "Changes as they come",
+      content: { "text/event-stream": { schema: z.string().openapi("ChangeStream", { description: "See above" }) } },
+    },
+    ...problems(),
+  },
+});
+
+export function eventRoutes(app: App): void {
+  app.openapi(route, (c) => {
+    const { deps, user } = c.var;
+    // A client that has come back by itself repeats the URL it began with: the header is newer.
+    const cursor = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").last_event_id ?? null;
+    const left = new AbortController();
+    const entries = followChanges(deps, user.id, cursor, left.signal);
+    c.set("hasCommonHeaders", true);
+    return new Response(eventStream(toEvents(entries), left), {
+      headers: { ...commonHeaders(c), ...EVENT_STREAM_HEADERS },
+    });
+  });
+}
+
+async function* toEvents(entries: AsyncIterable<FeedEntry | ReadyEntry>): AsyncGenerator<string, void, undefined> {
+  yield `retry: ${RETRY_MS}\n\n`;
+  for await (const { id, change } of entries) {
+    const told = change ?? { type: "ready" };
+    yield `id: ${id}\nevent: ${told.type}\ndata: ${JSON.stringify(told)}\n\n`;
+  }
+}
