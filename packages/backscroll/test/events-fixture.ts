@@ -2,7 +2,7 @@ import { onTestFinished } from "vitest";
 import type { Services } from "./services.ts";
 
 /** One event of `GET /api/events`. */
-export interface TabEvent {
+interface TabEvent {
   readonly id: string;
   readonly type: string;
   // oxlint-disable-next-line typescript/no-explicit-any -- a test looks into it as it likes

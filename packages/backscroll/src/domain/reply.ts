@@ -4,7 +4,12 @@ import type { JsonValue } from "./json.ts";
 export type ReplyChunk =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "tool-call"; readonly toolCallId: string; readonly toolName: string; readonly input: JsonValue }
-  | { readonly type: "tool-result"; readonly toolCallId: string; readonly toolName: string; readonly output: JsonValue };
+  | {
+      readonly type: "tool-result";
+      readonly toolCallId: string;
+      readonly toolName: string;
+      readonly output: JsonValue;
+    };
 
 /** What is not text. */
 export type ToolChunk = Exclude<ReplyChunk, { readonly type: "text" }>;

@@ -20,7 +20,7 @@ export interface ReplyEntry {
   readonly chunks: readonly ReplyChunk[];
 }
 
-export interface ReplyEntries {
+interface ReplyEntries {
   readonly entries: readonly ReplyEntry[];
   /** where the next read goes on; opaque */
   readonly cursor: string;
