@@ -221,15 +221,17 @@ export type Change =
   | {
       readonly type: "messages_saved";
       readonly conversation_id: string;
-      /** the conversation's version after it, as far as it is known; who has seen it has seen the messages */
-      readonly version: number | null;
+      /** the conversation's version after it, or later */
+      readonly version: number;
       readonly message_ids: readonly string[];
+      /** messages at the end of the conversation left for these */
+      readonly replaced?: true;
     }
   | {
       readonly type: "message_edited" | "message_deleted";
       readonly conversation_id: string;
       readonly message_id: string;
-      /** the conversation's version after it */
+      /** the conversation's version after it, or later */
       readonly version: number;
     }
   | {
