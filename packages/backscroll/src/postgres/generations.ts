@@ -221,6 +221,8 @@ export async function closeTurn(
         select $1, (gone.created_at at time zone 'UTC')::date, gone.role, coalesce(gone.model, ''), count(*),
                coalesce(sum(gone.tokens_used), 0)
           from gone, conversation where gone.seq > conversation.usage_seq group by 2, 3, 4
+         -- as the folding of usage has it: two that take the same rows in different orders would wait for each other
+         order by 2, 3, 4
         on conflict on constraint usage_daily_pkey do update
            set messages = usage.messages + excluded.messages, tokens_used = usage.tokens_used + excluded.tokens_used
       ), remembered as (

@@ -29,6 +29,8 @@ export function beginReply(
   const log = new ReplyLog(messageId, (chunks, from) => streams.publish(streamed, { from, chunks }));
   const { promise: done, resolve } = Promise.withResolvers<void>();
   const reply: RunningReply = { generation, question, replaces, log, abandon: new AbortController(), done };
+  // There is one row a conversation: that of a reply which is here still has gone.
+  deps.runningReplies.get(keyOf(at))?.abandon.abort("lost");
   deps.runningReplies.set(keyOf(at), reply);
   if (deps.stopping.aborted) reply.abandon.abort("shutting_down");
   const told = { conversation_id: parseMessageJson(question).conversation_id, message_id: messageId };
@@ -36,7 +38,8 @@ export function beginReply(
   const write = async (): Promise<void> => {
     const ending = await answer(deps, reply);
     // In this order: whoever finds it running can follow it, and whoever sees its end finds it stored.
-    deps.runningReplies.delete(keyOf(at));
+    // What is there may be the next reply already: this one's row may have gone a while ago.
+    if (deps.runningReplies.get(keyOf(at)) === reply) deps.runningReplies.delete(keyOf(at));
     streams.end(streamed);
     log.end(ending);
     feed.tell(at.userId, { type: "reply_ended", ...told });

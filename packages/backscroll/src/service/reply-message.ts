@@ -15,8 +15,7 @@ export class StorableChunks {
 
   /** @returns null when there is nothing to say yet */
   next(delta: ReplyChunk): ReplyChunk | null {
-    if (delta.type === "tool-call") return { ...delta, input: storableJson(delta.input) };
-    if (delta.type === "tool-result") return { ...delta, output: storableJson(delta.output) };
+    if (delta.type !== "text") return storableTool(delta);
     const text = this.#half + delta.text;
     this.#half = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
     const whole = storable(this.#half === "" ? text : text.slice(0, -1));
@@ -27,6 +26,12 @@ export class StorableChunks {
 /** A model may say what PostgreSQL cannot keep; its reply is not lost over a character. */
 function storable(text: string): string {
   return text.toWellFormed().replaceAll("\u0000", "");
+}
+
+function storableTool(chunk: ToolChunk): ToolChunk {
+  const names = { toolCallId: storable(chunk.toolCallId), toolName: storable(chunk.toolName) };
+  if (chunk.type === "tool-call") return { ...chunk, ...names, input: storableJson(chunk.input) };
+  return { ...chunk, ...names, output: storableJson(chunk.output) };
 }
 
 function storableJson(value: JsonValue): JsonValue {
