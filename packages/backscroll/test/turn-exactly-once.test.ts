@@ -274,3 +274,12 @@ test("a regeneration that is stopped before it says anything leaves the reply th
     ["assistant", "good", "complete"],
   ]);
 });
+
+test("a turn whose conversation is erased while it is answered says that there is none", async () => {
+  const model = released();
+  const services = await withResponder(model.respond);
+  const turn = await services.conversations.streamMessage(ADA, { message: "Hello" });
+  await services.conversations.deleteConversation(ADA, turn.conversationId, { permanent: true });
+  model.end();
+  await expect(turn.finished()).rejects.toMatchObject({ code: "conversation_not_found" });
+});

@@ -9,7 +9,7 @@ import type { ReplyChunk } from "../domain/reply.ts";
 import { appendWithin } from "./changes.ts";
 import { contextFor } from "./context.ts";
 import type { Deps } from "./deps.ts";
-import { endingOf, replyInterrupted, responderFailure } from "./ending.ts";
+import { endingOf, notKept, responderFailure } from "./ending.ts";
 import { partsOf, StorableChunks, storableUsage } from "./reply-message.ts";
 import { type Abandonment, abandonment, keyOf, type RunningReply, shuttingDown } from "./running-reply.ts";
 import { giveTitle } from "./title.ts";
@@ -53,7 +53,7 @@ export function beginReply(
 async function answer(deps: Deps, reply: RunningReply): Promise<ReplyEnding> {
   try {
     const outcome = await ask(deps, reply);
-    if (outcome.abandoned === "lost") return await whatWasStored(deps, reply.generation);
+    if (outcome.abandoned === "lost") return await whatWasStored(deps, reply);
     return await save(deps, reply, outcome);
   } catch (error) {
     deps.log.error({ err: error }, "a reply could not be saved");
@@ -160,7 +160,7 @@ async function save(deps: Deps, reply: RunningReply, { message, status, error }:
   const closed = await whilePostgresIsAway(deps, () =>
     closeReply(deps, reply.generation, reply.replaces && isNothing ? null : message),
   );
-  if (!closed) return whatWasStored(deps, reply.generation);
+  if (!closed) return whatWasStored(deps, reply);
   const [stored] = closed.saved?.messages ?? [];
   if (error) return { type: "failed", error };
   if (stored === undefined) return { type: "stopped" };
@@ -199,9 +199,9 @@ async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Resul
 }
 
 /** The generation is closed: by an earlier try of this server whose answer was lost, or by another. */
-async function whatWasStored(deps: Deps, { at, messageId }: Generation): Promise<ReplyEnding> {
-  const [stored] = (await findMessages(deps.db, at, [messageId]))?.messages ?? [];
-  return stored ? endingOf(stored.json) : { type: "failed", error: replyInterrupted() };
+async function whatWasStored(deps: Deps, { generation, replaces }: RunningReply): Promise<ReplyEnding> {
+  const [stored] = (await findMessages(deps.db, generation.at, [generation.messageId]))?.messages ?? [];
+  return stored ? endingOf(stored.json) : notKept(replaces);
 }
 
 /** Ends with the signal, whether the responder listens to it or not. @throws the signal's reason */

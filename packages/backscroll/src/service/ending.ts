@@ -3,6 +3,7 @@ import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import { chunksSince } from "../domain/reply.ts";
 import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
 import { ResponderError } from "../responder/responder.ts";
+import { conversationNotFound } from "./messages.ts";
 import { saidIn } from "./reply-message.ts";
 
 /** For people, too: a chat shows it. */
@@ -37,6 +38,12 @@ export function replyInterrupted(why = "the server that wrote the reply went awa
   return new BackscrollError("reply_interrupted", `${why}; ${KEPT}`, {
     retryAfterSeconds: 1,
   });
+}
+
+/** How a reply ended whose generation is closed, and that is not stored. @param replaces it would have replaced another */
+export function notKept(replaces: boolean): ReplyEnding {
+  // One that comes to nothing leaves the reply before it; any other goes only with its conversation.
+  return { type: "failed", error: replaces ? replyInterrupted("the reply was not kept") : conversationNotFound() };
 }
 
 /** How a stored reply ended. */

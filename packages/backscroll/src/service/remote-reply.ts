@@ -7,7 +7,7 @@ import type { ReplyEntry } from "../live/reply-streams.ts";
 import { findMessages } from "../postgres/messages.ts";
 import { findGeneration, requestStop, type RunningGeneration } from "../postgres/running-generations.ts";
 import type { Deps } from "./deps.ts";
-import { endingOf, replyInterrupted } from "./ending.ts";
+import { endingOf, notKept } from "./ending.ts";
 import { type ConversationName, toRef } from "./messages.ts";
 import { saidIn } from "./reply-message.ts";
 import { keyOf, shuttingDown, type Turn, turnOf } from "./running-reply.ts";
@@ -126,7 +126,7 @@ function addSince(log: ReplyLog, at: ReplyPosition, from: ReplyPosition, chunks:
 /** Adds what the last checkpoint knows beyond the log. @returns how it ended; null while it is being written */
 async function lookInPostgres(
   deps: Deps,
-  { at, fence, messageId }: RunningGeneration,
+  { at, fence, messageId, replaces }: RunningGeneration,
   log: ReplyLog,
 ): Promise<ReplyEnding | null> {
   try {
@@ -136,7 +136,7 @@ async function lookInPostgres(
       return null;
     }
     const [stored] = (await findMessages(deps.db, at, [messageId]))?.messages ?? [];
-    if (!stored) return { type: "failed", error: replyInterrupted("the reply was not kept") };
+    if (!stored) return notKept(replaces);
     addAll(log, saidIn(parseMessageJson(stored.json)));
     return endingOf(stored.json);
   } catch (error) {
