@@ -14,8 +14,8 @@ export async function exportCommand(
   flags: Partial<Record<SettingName, string>>,
   { user, output }: { user?: string; output?: string },
 ): Promise<void> {
-  // An export reads PostgreSQL, and changes nothing that a cache would have to be told of.
-  const config = { ...loadConfig(process.env, flags), cache: "off" } as const;
+  // An export reads PostgreSQL, and changes nothing that a cache or anybody else would have to be told of.
+  const config = { ...loadConfig(process.env, flags), cache: "off", redisUrl: undefined } as const;
   const backscroll = await create(config, { shareDatabase: true });
   const progress = createProgress(terminal, "Exporting");
   try {

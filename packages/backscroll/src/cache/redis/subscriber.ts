@@ -80,6 +80,8 @@ export function openSubscriber(url: string, link: LocatedLink, options: Subscrib
     checkIntervalMs: CHECK_INTERVAL_MS,
     ...parseRedisUrl(url),
     ...options,
+    // While the link has none either, that tells why.
+    onError: (error) => link.masters.length > 0 && options.onError(error),
     mastersOnly: false,
     async locate() {
       server = stillOneOf(link.masters, server);
