@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { Change } from "../change-feed.ts";
 import { ChangeLog } from "../change-log.ts";
 import type { Signals } from "../signals.ts";
@@ -32,6 +31,7 @@ export class ListenedUser {
   #begun = false;
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
+  #tryingAgain: NodeJS.Timeout | undefined;
   readonly #closing = new AbortController();
 
   constructor(userId: number, { streams, signals, entriesMax, tickMs }: Surroundings) {
@@ -47,6 +47,7 @@ export class ListenedUser {
     this.#closing.signal.addEventListener("abort", () => {
       stopListening();
       clearInterval(ticking);
+      clearTimeout(this.#tryingAgain);
     });
     this.looked = this.look();
   }
@@ -85,7 +86,8 @@ export class ListenedUser {
       }
     } catch {
       // Redis does not answer. Nobody has missed anything yet: what is there when it does is read, or found to be gone.
-      void this.#lookAgain();
+      clearTimeout(this.#tryingAgain);
+      this.#tryingAgain = setTimeout(() => void this.look(), TRY_AGAIN_MS).unref();
     }
     this.#begun = true;
   }
@@ -95,10 +97,5 @@ export class ListenedUser {
     const id = await this.#streams.open(this.#userId);
     this.#readUpTo = id;
     this.log.push({ id, change: this.#begun ? { type: "resync" } : null });
-  }
-
-  async #lookAgain(): Promise<void> {
-    await pause(TRY_AGAIN_MS, undefined, { ref: false, signal: this.#closing.signal }).catch(() => undefined);
-    await this.look();
   }
 }
