@@ -68,7 +68,7 @@ export const SETTINGS = {
       .optional(),
     secret: true,
     doc:
-      "The Redis (7.0 or later) or Valkey of the cache: `redis://user:password@host:6379/0`, " +
+      "The Redis (7.0 or later) or Valkey of the cache, of running replies and of what servers tell each other: `redis://user:password@host:6379/0`, " +
       "`redis+cluster://host:6379,host:6379`, or `redis+sentinel://host:26379,host:26379/master-name`; `rediss…` for TLS. " +
       "Every server on the same database needs the same one.",
   },

@@ -122,11 +122,8 @@ export async function create(
   const closeDatabase = async (): Promise<void> => {
     closing = true;
     await db.close();
-    const told = Promise.withResolvers<void>();
     // What was committed while it closed is still told.
-    const timer = setTimeout(told.resolve, TELLING_MS);
-    await Promise.race([operations.allDone(), told.promise]);
-    clearTimeout(timer);
+    await within(TELLING_MS, operations.allDone());
     await cache?.close();
     await live?.close();
     await embedded?.stop();
@@ -189,7 +186,7 @@ export async function create(
       clearTimeout(drainTimer);
       stopping.abort();
       // Turns that were cut off save what they still can.
-      await Promise.all([...deps.runningReplies.values()].map(({ done }) => done));
+      await within(SAVING_MS, Promise.all([...deps.runningReplies.values()].map(({ done }) => done)));
       await replyUpkeep.stop();
       await upkeep.stop();
       await closeDatabase();
@@ -245,7 +242,17 @@ function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean 
 
 /** Longer than the cache and the other servers may take to be told of a change. */
 const TELLING_MS = 2_000;
+/** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */
+const SAVING_MS = 5_000;
 const UPKEEP_INTERVAL_MS = 60_000;
+
+/** Waits for work, but no longer than this. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]);
+  clearTimeout(timer);
+}
 
 /** What nobody waits for: safe on many servers at once. */
 function startUpkeep(deps: Deps): { stop(): Promise<void> } {

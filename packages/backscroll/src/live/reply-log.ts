@@ -29,7 +29,8 @@ export class ReplyLog {
   /** text not shown to anybody yet; the end of `#text` */
   #pending = "";
   #timer: NodeJS.Timeout | undefined;
-  #grown = Promise.withResolvers<void>();
+  /** wakes each follower that waits */
+  readonly #waiting = new Set<() => void>();
   #ending: ReplyEnding | undefined;
   #resolveEnded: (ending: ReplyEnding) => void;
 
@@ -45,9 +46,9 @@ export class ReplyLog {
     this.#resolveEnded = resolve;
   }
 
-  /** what was said, shown or not */
+  /** what was said, shown or not; it does not grow with the reply */
   get soFar(): ReplySoFar {
-    return { text: this.#text, tools: this.#tools };
+    return { text: this.#text, tools: [...this.#tools] };
   }
 
   get position(): ReplyPosition {
@@ -98,8 +99,7 @@ export class ReplyLog {
   }
 
   #wake(): void {
-    this.#grown.resolve();
-    this.#grown = Promise.withResolvers();
+    for (const wake of this.#waiting) wake();
   }
 
   /** Replays the reply from its beginning and follows it to its end. Ends early, without throwing, with the signal. */
@@ -114,15 +114,23 @@ export class ReplyLog {
 
   /** The same for who wants all that waits at once: at least one chunk each time. */
   async *followWaiting(signal?: AbortSignal): AsyncGenerator<readonly ReplyChunk[], void, undefined> {
-    const aborted = Promise.withResolvers<void>();
-    signal?.addEventListener("abort", () => aborted.resolve(), { once: true });
-    for (let next = 0; ;) {
-      if (signal?.aborted === true) return;
-      const waiting = this.#chunks.slice(next);
-      next += waiting.length;
-      if (waiting.length > 0) yield waiting;
-      else if (this.#ending) return;
-      else await (signal ? Promise.race([this.#grown.promise, aborted.promise]) : this.#grown.promise);
+    // Not a race with a promise that lives as long as the reply: each would stay there until its end.
+    let wake: (() => void) | undefined;
+    const onWake = (): void => wake?.();
+    this.#waiting.add(onWake);
+    signal?.addEventListener("abort", onWake);
+    try {
+      for (let next = 0; ;) {
+        if (signal?.aborted === true) return;
+        const waiting = this.#chunks.slice(next);
+        next += waiting.length;
+        if (waiting.length > 0) yield waiting;
+        else if (this.#ending) return;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.#waiting.delete(onWake);
+      signal?.removeEventListener("abort", onWake);
     }
   }
 }

@@ -39,7 +39,7 @@ interface OpenedRow {
   fence: string;
 }
 
-/** Larger with every attempt at one conversation: the microsecond it began. */
+/** Of one attempt at a conversation: the microsecond it began. */
 const FENCE = "(extract(epoch from statement_timestamp()) * 1000000)::bigint";
 
 /** Inner part of both openings: `head` is the conversation as it is with the question. */
@@ -164,6 +164,11 @@ export async function reopenTurn(
   return row ? { at, questionId: id, questionSeq: seq, fence: row.fence, ...generation } : null;
 }
 
+export interface CloseOptions {
+  /** close only a generation whose last sign of life is this one, as `listHeartbeats` tells it */
+  readonly heartbeat?: string;
+}
+
 /** What a closing did. */
 export interface Closed {
   /** null: there was nothing to save, the reply before it stays */
@@ -185,14 +190,13 @@ interface ClosedRow {
  * that is in the trash gets it too; one that is being erased does not.
  *
  * @param reply null: closes without saving anything
- * @param idleMs close only a generation whose server has not been heard of for so long
  * @returns null when the generation is not there any more: somebody else closed it
  */
 export async function closeTurn(
   db: Queryable,
   { at, fence }: Pick<Generation, "at" | "fence">,
   reply: NewMessage | null,
-  { idleMs = null }: { idleMs?: number | null } = {},
+  { heartbeat }: CloseOptions = {},
 ): Promise<Closed | null> {
   const [row] = await db.query<ClosedRow>({
     name: "close_turn",
@@ -205,7 +209,7 @@ export async function closeTurn(
         delete from generations as g using conversation as c
          where g.user_id = $1 and g.conversation_id = $2 and g.fence = $3 and g.user_id = c.user_id
            and g.conversation_id = c.id
-           and ($5::bigint is null or g.heartbeat_at <= statement_timestamp() - $5 * interval '1 ms')
+           and g.heartbeat_at = coalesce($5::timestamptz, g.heartbeat_at)
         returning g.*
       ), item as materialized (
         select item.* from json_to_record($4::json) as item (${ITEM_COLUMNS}) where $4 is not null
@@ -247,7 +251,7 @@ export async function closeTurn(
              (select version_before from head) as version_before, (select message_count from head) as message_count,
              exists (select from gone) as replaced, c.title_source = 'default' as untitled
         from conversation as c, closed`,
-    values: [at.userId, at.id, fence, reply ? JSON.stringify(toItem(at.userId, reply)) : null, idleMs],
+    values: [at.userId, at.id, fence, reply ? JSON.stringify(toItem(at.userId, reply)) : null, heartbeat],
   });
   return row ? toClosed(row) : null;
 }

@@ -162,6 +162,15 @@ function translate(error: unknown): unknown {
   );
 }
 
+/** Somebody else was in the way: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html */
+const IN_THE_WAY = new Set(["40001", "40P01"]);
+
+/** @returns whether a statement that failed so may succeed when it is sent again */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof BackscrollError) return error.code === "database_unavailable";
+  return error instanceof pg.DatabaseError && IN_THE_WAY.has(error.code ?? "");
+}
+
 /** @returns whether a statement failed because this unique constraint holds */
 export function violates(error: unknown, constraint: string): boolean {
   return error instanceof pg.DatabaseError && error.code === "23505" && error.constraint === constraint;

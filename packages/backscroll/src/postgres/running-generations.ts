@@ -36,43 +36,49 @@ const COLUMNS = `
   (select (${messageJson("m", "c")})::text from messages as m
     where m.user_id = g.user_id and m.conversation_id = g.conversation_id and m.seq = g.question_seq) as question`;
 
-/** @returns null when no reply is being written, or there is no such conversation */
-export async function findGeneration(db: Queryable, at: ConversationRef): Promise<RunningGeneration | null> {
+/**
+ * @param inTrash true: also of a conversation in the trash
+ * @returns null when no reply is being written, or there is no such conversation
+ */
+export async function findGeneration(
+  db: Queryable,
+  at: ConversationRef,
+  { inTrash = false }: { inTrash?: boolean } = {},
+): Promise<RunningGeneration | null> {
   const [row] = await db.query<GenerationRow>({
     name: "find_generation",
     text: `
       select ${COLUMNS}
         from generations as g join conversations as c on c.user_id = g.user_id and c.id = g.conversation_id
-       where g.user_id = $1 and g.conversation_id = $2 and c.user_id = $1 and c.id = $2 and c.deleted_at is null`,
-    values: [at.userId, at.id],
+       where g.user_id = $1 and g.conversation_id = $2 and c.user_id = $1 and c.id = $2
+         and not c.erasing and (c.deleted_at is null or $3)`,
+    values: [at.userId, at.id, inTrash],
   });
   return row ? toGeneration(row) : null;
 }
 
-/**
- * Of all users: replies whose server has not been heard of for so long, or is this one and does not know them (it died
- * between a commit and its answer).
- *
- * @param ownFences what this server writes
- */
-export async function listDeadGenerations(
-  db: Queryable,
-  { idleMs, serverId, ownFences }: { idleMs: number; serverId: string; ownFences: readonly string[] },
-  limit: number,
-): Promise<readonly RunningGeneration[]> {
-  const rows = await db.query<GenerationRow>({
-    name: "list_dead_generations",
-    text: `
-      select ${COLUMNS}
-        from generations as g join conversations as c on c.user_id = g.user_id and c.id = g.conversation_id
-       where not c.erasing
-         and (g.heartbeat_at <= statement_timestamp() - $1 * interval '1 ms'
-              or (g.server_id = $2 and g.started_at <= statement_timestamp() - interval '5 s'
-                  and g.fence <> all ($3::bigint[])))
-       order by g.heartbeat_at limit $4`,
-    values: [idleMs, serverId, ownFences, limit],
+/** When a server has last said that it writes a reply. */
+export interface Heartbeat {
+  readonly at: ConversationRef;
+  readonly fence: string;
+  readonly serverId: string;
+  /** by PostgreSQL's clock, exactly; to be compared, not to be computed with */
+  readonly heartbeat: string;
+}
+
+/** Of all users: every reply that is being written. */
+export async function listHeartbeats(db: Queryable): Promise<readonly Heartbeat[]> {
+  const rows = await db.query<GenerationRow & { heartbeat: string }>({
+    name: "list_heartbeats",
+    text: "select user_id, conversation_id, fence, server_id, heartbeat_at::text as heartbeat from generations",
+    values: [],
   });
-  return rows.map(toGeneration);
+  return rows.map(({ user_id, conversation_id, fence, server_id, heartbeat }) => ({
+    at: { userId: Number(user_id), id: conversation_id },
+    fence,
+    serverId: server_id,
+    heartbeat,
+  }));
 }
 
 /** What one reply has come to since its last checkpoint; `soFar` null: nothing new. */
@@ -82,25 +88,46 @@ export interface Checkpoint {
   readonly soFar: ReplySoFar | null;
 }
 
+/** A reply that is still its server's own. */
+export interface CheckpointedReply {
+  readonly at: ConversationRef;
+  readonly fence: string;
+  readonly stopRequested: boolean;
+}
+
 /**
- * Says for many replies at once that their server lives, and what they have come to.
+ * Says for many replies at once that their server lives, and what they have come to. A row that somebody holds is
+ * skipped: it must not keep the others from being heard.
  *
- * @returns by fence those that are still its own, and whether somebody wants them to stop
+ * @returns those that are there, skipped ones too
  */
 export async function checkpointReplies(
   db: Queryable,
   checkpoints: readonly Checkpoint[],
-): Promise<ReadonlyMap<string, { readonly stopRequested: boolean }>> {
-  const rows = await db.query<{ fence: string; stop_requested: boolean }>({
+): Promise<readonly CheckpointedReply[]> {
+  const rows = await db.query<Pick<GenerationRow, "user_id" | "conversation_id" | "fence" | "stop_requested">>({
     name: "checkpoint_replies",
     text: `
-      update generations as g
-         set heartbeat_at = statement_timestamp(), partial_text = coalesce(item.text, g.partial_text),
-             partial_tools = coalesce(item.tools, g.partial_tools)
-        from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::json[])
-               as item (user_id, conversation_id, fence, text, tools)
-       where g.user_id = item.user_id and g.conversation_id = item.conversation_id and g.fence = item.fence
-      returning g.fence, g.stop_requested`,
+      with item as materialized (
+        select * from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::json[])
+                        as item (user_id, conversation_id, fence, text, tools)
+      ), held as materialized (
+        select g.user_id, g.conversation_id, item.text, item.tools
+          from item
+          join generations as g on g.user_id = item.user_id and g.conversation_id = item.conversation_id
+                               and g.fence = item.fence
+           for no key update of g skip locked
+      ), heard as (
+        update generations as g
+           set heartbeat_at = statement_timestamp(), partial_text = coalesce(held.text, g.partial_text),
+               partial_tools = coalesce(held.tools, g.partial_tools)
+          from held
+         where g.user_id = held.user_id and g.conversation_id = held.conversation_id
+      )
+      select g.user_id, g.conversation_id, g.fence, g.stop_requested
+        from item
+        join generations as g on g.user_id = item.user_id and g.conversation_id = item.conversation_id
+                             and g.fence = item.fence`,
     values: [
       checkpoints.map(({ at }) => at.userId),
       checkpoints.map(({ at }) => at.id),
@@ -109,7 +136,11 @@ export async function checkpointReplies(
       checkpoints.map(({ soFar }) => (soFar && soFar.tools.length > 0 ? JSON.stringify(soFar.tools) : null)),
     ],
   });
-  return new Map(rows.map(({ fence, stop_requested: stopRequested }) => [fence, { stopRequested }]));
+  return rows.map(({ user_id, conversation_id, fence, stop_requested: stopRequested }) => ({
+    at: { userId: Number(user_id), id: conversation_id },
+    fence,
+    stopRequested,
+  }));
 }
 
 /** Asks whoever writes the reply to stop. @returns what is being written; null when nothing is */

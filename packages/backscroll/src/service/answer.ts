@@ -1,10 +1,12 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as letOthersRun, setTimeout as delay } from "node:timers/promises";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { mintId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { type MessageJson, type MessageStatus, type NewMessage, parseMessageJson } from "../domain/message.ts";
 import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
-import { type Closed, closeTurn, type Generation } from "../postgres/generations.ts";
+import { type Closed, type CloseOptions, closeTurn, type Generation } from "../postgres/generations.ts";
 import { findMessages } from "../postgres/messages.ts";
+import { isPassing } from "../postgres/pool.ts";
 import type { ReplyChunk } from "../domain/reply.ts";
 import { appendWithin } from "./changes.ts";
 import { contextFor } from "./context.ts";
@@ -16,6 +18,7 @@ import { giveTitle } from "./title.ts";
 
 /** Between two tries to save a reply while PostgreSQL does not answer. */
 const SAVE_PAUSE_MS = { first: 100, max: 2_000 };
+const BUSY_MS_MAX = 10;
 
 /** Begins to write the reply of an open generation; from now on the process owes it an end. */
 export function beginReply(
@@ -133,7 +136,13 @@ async function listen(
 ): Promise<void> {
   const storable = new StorableChunks();
   let toolChars = 0;
+  let restedAt = performance.now();
   for await (const delta of deltas) {
+    // A responder that never waits for anything would hold up everybody else.
+    if (performance.now() - restedAt > BUSY_MS_MAX) {
+      await letOthersRun();
+      restedAt = performance.now();
+    }
     if (delta.type === "usage") {
       said.usage = storableUsage(delta);
       continue;
@@ -156,10 +165,8 @@ function tooLong(charsMax: number): BackscrollError {
 /** Saves the reply, however long PostgreSQL takes to answer again; a stopping server tries once. */
 async function save(deps: Deps, reply: RunningReply, { message, status, error }: Outcome): Promise<ReplyEnding> {
   const { at } = reply.generation;
-  const isNothing = status === "failed" || (message.content === "" && !message.parts);
-  const closed = await whilePostgresIsAway(deps, () =>
-    closeReply(deps, reply.generation, reply.replaces && isNothing ? null : message),
-  );
+  const kept = !reply.replaces || isBetterThanAnother(message) ? message : null;
+  const closed = await whilePostgresIsAway(deps, () => closeReply(deps, reply.generation, kept));
   if (!closed) return whatWasStored(deps, reply);
   const [stored] = closed.saved?.messages ?? [];
   if (error) return { type: "failed", error };
@@ -171,18 +178,39 @@ async function save(deps: Deps, reply: RunningReply, { message, status, error }:
   return { type: "saved", message: stored };
 }
 
-/** Closes a generation, and tells the cache. @returns null when somebody else has closed it */
-export function closeReply(
+/** @returns whether it may take the place of a reply that was good: it is whole, or its user has read it so far */
+export function isBetterThanAnother({ status, content, parts }: NewMessage): boolean {
+  return status === "complete" || (status === "stopped" && (content !== "" || Boolean(parts)));
+}
+
+/**
+ * Closes a generation, and tells the cache. What PostgreSQL does not take is saved with less, and at last not at all:
+ * a generation that cannot be closed would block its conversation for ever.
+ *
+ * @returns null when somebody else has closed it
+ */
+export async function closeReply(
   deps: Deps,
   generation: Pick<Generation, "at" | "fence">,
   message: NewMessage | null,
-  options: { readonly idleMs?: number } = {},
+  options: CloseOptions = {},
 ): Promise<Closed | null> {
-  const closing = closeTurn(deps.db, generation, message, options);
-  return appendWithin(deps, generation.at, closing, (closed) => {
-    const saved = closed?.saved;
-    return saved ? { appended: saved, also: saved.replaced ? "replaced" : null } : null;
-  });
+  const close = (message: NewMessage | null): Promise<Closed | null> =>
+    appendWithin(deps, generation.at, closeTurn(deps.db, generation, message, options), (closed) =>
+      closed?.saved ? { appended: closed.saved, also: closed.saved.replaced ? "replaced" : null } : null,
+    );
+  try {
+    return await close(message);
+  } catch (error) {
+    if (isPassing(error) || message === null) throw error;
+    deps.log.error({ err: error }, "a reply could not be saved as it is: its text is saved alone");
+    // Somebody may have used its id, which was told when it began.
+    const { role, status, content } = message;
+    return close({ id: mintId(), role, status, content }).catch(async (error: unknown) => {
+      if (!isPassing(error)) await close(null);
+      throw error;
+    });
+  }
 }
 
 async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Result>): Promise<Result> {
@@ -190,8 +218,7 @@ async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Resul
     try {
       return await work();
     } catch (error) {
-      const isAway = error instanceof BackscrollError && error.code === "database_unavailable";
-      if (!isAway || deps.stopping.aborted) throw error;
+      if (!isPassing(error) || deps.stopping.aborted) throw error;
       deps.log.warn({ error: errorMessage(error) }, "PostgreSQL does not answer: a reply waits to be saved");
     }
     await delay(pauseMs, undefined, { signal: deps.stopping }).catch(() => undefined);
@@ -207,16 +234,17 @@ async function whatWasStored(deps: Deps, { generation, replaces }: RunningReply)
 /** Ends with the signal, whether the responder listens to it or not. @throws the signal's reason */
 async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
   const iterator = items[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
+  // Not a race with a promise that lives as long as the reply: each piece would stay there until its end.
+  let giveUp: (() => void) | undefined;
+  const onAbort = (): void => giveUp?.();
   signal.addEventListener("abort", onAbort);
-  aborted.catch(() => undefined); // it may come when nobody waits any more
   try {
     for (;;) {
       signal.throwIfAborted();
-      const coming = iterator.next();
-      coming.catch(() => undefined);
-      const next = await Promise.race([coming, aborted]);
+      const next = await new Promise<IteratorResult<Item>>((resolve, reject) => {
+        giveUp = () => reject(signal.reason as Error);
+        iterator.next().then(resolve, reject);
+      });
       if (next.done) return;
       yield next.value;
     }

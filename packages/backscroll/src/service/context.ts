@@ -48,8 +48,7 @@ export async function contextFor(deps: Deps, ref: ConversationRef, questionSeq: 
   for await (const message of before.read()) {
     unit.push(message);
     if (message.role === "tool") continue;
-    const isFailedReply = message.role === "assistant" && message.status === "failed";
-    if (!isFailedReply) {
+    if (!saysNothing(message)) {
       const fits = await budget.take(unit);
       if (!fits && shown.length > 0) break;
       shown.push(...unit);
@@ -60,6 +59,11 @@ export async function contextFor(deps: Deps, ref: ConversationRef, questionSeq: 
     messages: shown.map(({ role, content }) => ({ role, content })).toReversed(),
     leftOut: Math.max(0, (await before.count()) - shown.length),
   };
+}
+
+/** A reply that failed, or ended before it said anything. */
+function saysNothing({ role, status, content }: Shown): boolean {
+  return role === "assistant" && (status === "failed" || (status !== "complete" && content === ""));
 }
 
 /** Tokens that are left. Counts only when it has to: a token is a byte of UTF-8 at least. */

@@ -26,6 +26,7 @@ import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkSlice } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { type Pagination, pagination } from "./history.ts";
+import { abandonReply } from "./remote-reply.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
 
 /** Bounds one statement of a permanent deletion. */
@@ -117,6 +118,7 @@ export async function deleteConversation(
   // Also when it was gone: an earlier try may have died before it told anybody.
   tellOf(deps, at, "deleted");
   if (!deleted) throw conversationNotFound();
+  await abandonReply(deps, ref);
   if (permanent) await erase(deps, ref);
 }
 

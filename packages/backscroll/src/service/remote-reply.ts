@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { ConversationRef } from "../domain/conversation.ts";
 import { errorMessage } from "../domain/errors.ts";
 import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import { chunksSince, type ReplyPosition, type ReplySoFar } from "../domain/reply.ts";
@@ -10,14 +11,14 @@ import type { Deps } from "./deps.ts";
 import { endingOf, notKept } from "./ending.ts";
 import { type ConversationName, toRef } from "./messages.ts";
 import { saidIn } from "./reply-message.ts";
-import { keyOf, shuttingDown, type Turn, turnOf } from "./running-reply.ts";
+import { keyOf, keyOfAttempt, shuttingDown, type Turn, turnOf } from "./running-reply.ts";
 
-/** How often a reply of another server is looked at: in its stream; in PostgreSQL, when that is silent and when not. */
-const LOOK_MS = { stream: 50, silent: 500, atLeast: 2_000 };
+/** How often a reply of another server is looked at: in its stream; in PostgreSQL, when that has ended, is silent, or not. */
+const LOOK_MS = { stream: 50, ended: 100, silent: 500, atLeast: 2_000 };
 /** How long a stop waits for the server that writes the reply. */
 const STOP_MS = 10_000;
 
-/** Replies of other servers that somebody here follows, by their fence. */
+/** Replies of other servers that somebody here follows, by their attempt. */
 export type FollowedReplies = Map<string, ReplyLog>;
 
 /** @returns the channel on which a server hears what is meant for it */
@@ -63,15 +64,25 @@ export async function stopReply(
   return { stopped: true, message: stored?.json ?? null };
 }
 
+/** Stops a reply that nobody will read, and waits for nothing. */
+export async function abandonReply(deps: Deps, ref: ConversationRef): Promise<void> {
+  const generation = await requestStop(deps.db, ref);
+  if (!generation) return;
+  const own = deps.runningReplies.get(keyOf(ref));
+  if (own?.generation.fence === generation.fence) own.abandon.abort("stopped");
+  else deps.live.signals.send(serverChannel(generation.serverId), "stop");
+}
+
 /** @returns the log of a reply that is being written: this server's own, or one that is fed with what another writes */
 export function logOfRunning(deps: Deps, running: RunningGeneration): ReplyLog {
   const own = deps.runningReplies.get(keyOf(running.at));
   if (own?.generation.fence === running.fence) return own.log;
-  const followed = deps.followedReplies.get(running.fence);
+  const key = keyOfAttempt(running);
+  const followed = deps.followedReplies.get(key);
   if (followed) return followed;
   const log = new ReplyLog(running.messageId);
-  deps.followedReplies.set(running.fence, log);
-  void deps.track(feed(deps, running, log).finally(() => deps.followedReplies.delete(running.fence)));
+  deps.followedReplies.set(key, log);
+  void deps.track(feed(deps, running, log).finally(() => deps.followedReplies.delete(key)));
   return log;
 }
 
@@ -83,15 +94,22 @@ async function feed(deps: Deps, running: RunningGeneration, log: ReplyLog): Prom
   let lookedAt = Number.NEGATIVE_INFINITY;
   while (!deps.draining.aborted) {
     const read = await deps.live.streams.read(streamed, cursor);
-    cursor = read?.cursor ?? cursor;
     const now = performance.now();
-    if (read && read.entries.length > 0 && addEntries(log, read.entries)) heardAt = now;
-    if (read?.ended || now - lookedAt > LOOK_MS.atLeast || now - Math.max(heardAt, lookedAt) > LOOK_MS.silent) {
+    const isWhole = read !== null && addEntries(log, read.entries);
+    // After a gap from the beginning again: PostgreSQL fills it, and what comes behind it is still there.
+    cursor = isWhole ? read.cursor : null;
+    if (isWhole && read.entries.length > 0) heardAt = now;
+    const looksAfterMs = read?.ended
+      ? LOOK_MS.ended
+      : now - heardAt > LOOK_MS.silent
+        ? LOOK_MS.silent
+        : LOOK_MS.atLeast;
+    if (now - lookedAt >= looksAfterMs) {
       const ending = await lookInPostgres(deps, running, log);
       if (ending) return log.end(ending);
       lookedAt = now;
     }
-    await pause(LOOK_MS.stream, deps.draining);
+    await pause(isWhole ? LOOK_MS.stream : LOOK_MS.silent, deps.draining);
   }
   log.end({ type: "failed", error: shuttingDown() });
 }

@@ -1,23 +1,27 @@
 import { errorMessage } from "../domain/errors.ts";
-import { chunksSince } from "../domain/reply.ts";
+import { chunksSince, type ReplyPosition, type ReplySoFar } from "../domain/reply.ts";
 import { ReplyLog } from "../live/reply-log.ts";
 import {
   type Checkpoint,
   checkpointReplies,
-  listDeadGenerations,
+  findGeneration,
+  type Heartbeat,
+  listHeartbeats,
   type RunningGeneration,
 } from "../postgres/running-generations.ts";
-import { closeReply } from "./answer.ts";
+import { closeReply, isBetterThanAnother } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import { addEntries, serverChannel } from "./remote-reply.ts";
 import { partsOf } from "./reply-message.ts";
-import type { RunningReply } from "./running-reply.ts";
+import { keyOf, keyOfAttempt, type RunningReply } from "./running-reply.ts";
 
 /** So that a checkpoint is committed two seconds after the one before, whatever it takes. */
 const CHECKPOINT_MS = 1_500;
 /** What one checkpoint statement carries. */
 const CHECKPOINT_MAX = { replies: 200, chars: 1_048_576 };
-const DEAD_MAX = 100;
+/** So many looks within the limit, and so many without a sign of life: a dead server's replies are closed within it. */
+const LOOKS = 10;
+const LOOKS_UNTIL_DEAD = 8;
 
 /**
  * Says every two seconds of the replies written here how far they are, hears whether they are still wanted, and closes
@@ -32,18 +36,16 @@ export async function startReplyUpkeep(
 ): Promise<{ stop(): Promise<void> }> {
   const checkpoint = oneAtATime(deps, "replies could not be checkpointed", createCheckpoint(deps, appendBatching));
   const limitMs = deps.settings.replyHeartbeatTimeoutMs;
-  const reap = oneAtATime(deps, "replies of dead servers could not be closed", createReaper(deps, limitMs));
-  if (isAlone) await closeDead(deps, 0).catch((error: unknown) => warn(deps, "replies of a run before", error));
+  const looksEveryMs = limitMs / LOOKS;
+  const reap = oneAtATime(deps, "replies of dead servers were not looked for", createReaper(deps, looksEveryMs));
+  if (isAlone) await closeAll(deps, await listHeartbeats(deps.db));
   const timers = [
     setInterval(() => void checkpoint(), CHECKPOINT_MS).unref(),
-    setInterval(() => void reap(), limitMs / 4).unref(),
+    setInterval(() => void reap(), looksEveryMs).unref(),
   ];
   // What was missed is in PostgreSQL, like all that is signalled.
-  const stopListening = deps.live.signals.listen(
-    serverChannel(deps.serverId),
-    () => void checkpoint(),
-    () => void checkpoint(),
-  );
+  const look = (): void => void checkpoint();
+  const stopListening = deps.live.signals.listen(serverChannel(deps.serverId), look, look);
   deps.stopping.addEventListener("abort", () => {
     for (const reply of deps.runningReplies.values()) reply.abandon.abort("shutting_down");
   });
@@ -86,25 +88,24 @@ function warn(deps: Deps, what: string, error: unknown): void {
 }
 
 function createCheckpoint(deps: Deps, appendBatching: boolean): () => Promise<void> {
-  const savedTools = new WeakMap<RunningReply, number>();
-  const savedChars = new WeakMap<RunningReply, number>();
+  const saved = new WeakMap<RunningReply, ReplyPosition>();
   return async () => {
     for (const replies of inBatches([...deps.runningReplies.values()], appendBatching ? CHECKPOINT_MAX.replies : 1)) {
+      const positions = replies.map(({ log }) => log.position);
       const checkpoints = replies.map((reply): Checkpoint => {
         const { chars, tools } = reply.log.position;
-        const isNew = chars !== savedChars.get(reply) || tools !== savedTools.get(reply);
+        const before = saved.get(reply);
+        const isNew = chars !== before?.chars || tools !== before.tools;
         return { ...reply.generation, soFar: isNew ? reply.log.soFar : null };
       });
-      const known = await checkpointReplies(deps.db, checkpoints);
+      const told = await checkpointReplies(deps.db, checkpoints);
+      const states = new Map(told.map((state) => [keyOfAttempt(state), state]));
       for (const [index, reply] of replies.entries()) {
-        const state = known.get(reply.generation.fence);
+        const state = states.get(keyOfAttempt(reply.generation));
         if (!state) reply.abandon.abort("lost");
         else if (state.stopRequested) reply.abandon.abort("stopped");
-        const { soFar } = checkpoints[index] ?? {};
-        if (soFar) {
-          savedChars.set(reply, soFar.text.length);
-          savedTools.set(reply, soFar.tools.length);
-        }
+        const position = positions[index];
+        if (state && position) saved.set(reply, position);
       }
     }
   };
@@ -126,51 +127,58 @@ function inBatches(replies: readonly RunningReply[], repliesMax: number): readon
 }
 
 /**
- * Closes only when the look before this one succeeded: after an outage of PostgreSQL every server's heartbeat is old,
- * and those that live get the time to say so.
+ * A server is dead when its heartbeat has not moved for most of the limit by the clock of who looks: PostgreSQL's may
+ * be set, and after an outage of it every heartbeat is old. A look that fails, or comes late, begins again.
  */
-function createReaper(deps: Deps, limitMs: number): () => Promise<void> {
-  let inTouchAt = Number.NEGATIVE_INFINITY;
+function createReaper(deps: Deps, looksEveryMs: number): () => Promise<void> {
+  let seen = new Map<string, { readonly heartbeat: string; readonly sinceMs: number }>();
+  let lookedAt = Number.NEGATIVE_INFINITY;
   return async () => {
     const now = performance.now();
-    const inTouch = now - inTouchAt < limitMs / 2;
-    inTouchAt = Number.NEGATIVE_INFINITY;
-    const dead = await listDead(deps, limitMs);
-    inTouchAt = now;
-    if (inTouch) await closeAll(deps, dead, limitMs);
+    if (now - lookedAt > looksEveryMs * 3) seen = new Map();
+    lookedAt = Number.NEGATIVE_INFINITY;
+    const running = (await listHeartbeats(deps.db)).filter((heartbeat) => !isWrittenHere(deps, heartbeat));
+    lookedAt = now;
+    seen = new Map(
+      running.map((generation) => {
+        const before = seen.get(keyOfAttempt(generation));
+        const { heartbeat } = generation;
+        return [keyOfAttempt(generation), before?.heartbeat === heartbeat ? before : { heartbeat, sinceMs: now }];
+      }),
+    );
+    const deadAfterMs = looksEveryMs * LOOKS_UNTIL_DEAD;
+    await closeAll(
+      deps,
+      running.filter((generation) => now - (seen.get(keyOfAttempt(generation))?.sinceMs ?? now) >= deadAfterMs),
+    );
   };
 }
 
-async function closeDead(deps: Deps, idleMs: number): Promise<void> {
-  for (let dead = await listDead(deps, idleMs); dead.length > 0; dead = await listDead(deps, idleMs)) {
-    await closeAll(deps, dead, idleMs);
+function isWrittenHere(deps: Deps, { at, fence }: Heartbeat): boolean {
+  return deps.runningReplies.get(keyOf(at))?.generation.fence === fence;
+}
+
+async function closeAll(deps: Deps, dead: readonly Heartbeat[]): Promise<void> {
+  for (const heartbeat of dead) {
+    await closeForDead(deps, heartbeat).catch((error: unknown) => warn(deps, "a dead server's reply is open", error));
   }
 }
 
-function listDead(deps: Deps, idleMs: number): Promise<readonly RunningGeneration[]> {
-  const ownFences = [...deps.runningReplies.values()].map(({ generation }) => generation.fence);
-  return listDeadGenerations(deps.db, { idleMs, serverId: deps.serverId, ownFences }, DEAD_MAX);
-}
-
-async function closeAll(deps: Deps, dead: readonly RunningGeneration[], idleMs: number): Promise<void> {
-  for (const generation of dead) await closeForDead(deps, generation, idleMs);
-}
-
 /** Stores what was written by a server that died: the most that is known of it. */
-async function closeForDead(deps: Deps, generation: RunningGeneration, limitMs: number): Promise<void> {
-  const { at, messageId, serverId, stopRequested, replaces } = generation;
-  const log = await lastKnown(deps, generation);
-  const { chars, tools } = log.position;
+async function closeForDead(deps: Deps, { at, fence, heartbeat }: Heartbeat): Promise<void> {
+  const generation = await findGeneration(deps.db, at, { inTrash: true });
+  if (generation?.fence !== fence) return;
+  const { messageId, stopRequested, replaces } = generation;
+  const soFar = await lastKnown(deps, generation);
   const message = {
     id: messageId,
     role: "assistant",
     status: stopRequested ? "stopped" : "interrupted",
-    content: log.soFar.text,
-    parts: partsOf(log.soFar),
+    content: soFar.text,
+    parts: partsOf(soFar),
   } as const;
-  const isOwn = serverId === deps.serverId;
-  const kept = replaces && chars + tools === 0 ? null : message;
-  const closed = await closeReply(deps, generation, kept, isOwn ? {} : { idleMs: limitMs });
+  const kept = !replaces || isBetterThanAnother(message) ? message : null;
+  const closed = await closeReply(deps, generation, kept, { heartbeat });
   if (!closed) return;
   deps.log.warn({ userId: at.userId, conversationId: at.id, messageId }, "closed the reply of a server that died");
   deps.live.streams.end({ ...at, messageId });
@@ -178,16 +186,13 @@ async function closeForDead(deps: Deps, generation: RunningGeneration, limitMs: 
   deps.live.feed.tell(at.userId, { type: "reply_ended", ...told });
 }
 
-async function lastKnown(deps: Deps, { at, messageId, partial }: RunningGeneration): Promise<ReplyLog> {
-  const streamed = new ReplyLog(messageId);
+/** The last checkpoint, and what the reply's stream knows beyond it. */
+async function lastKnown(deps: Deps, { at, messageId, partial }: RunningGeneration): Promise<ReplySoFar> {
+  const log = new ReplyLog(messageId);
+  for (const chunk of chunksSince(partial, { chars: 0, tools: 0 })) log.add(chunk);
   for (let cursor: string | null = null; ;) {
     const read = await deps.live.streams.read({ ...at, messageId }, cursor);
-    if (!read || read.entries.length === 0 || !addEntries(streamed, read.entries)) break;
+    if (!read || read.entries.length === 0 || !addEntries(log, read.entries)) return log.soFar;
     cursor = read.cursor;
   }
-  const { chars, tools } = streamed.position;
-  if (chars >= partial.text.length && tools >= partial.tools.length) return streamed;
-  const checkpointed = new ReplyLog(messageId);
-  for (const chunk of chunksSince(partial, { chars: 0, tools: 0 })) checkpointed.add(chunk);
-  return checkpointed;
 }

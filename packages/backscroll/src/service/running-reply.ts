@@ -25,6 +25,11 @@ export function keyOf({ userId, id }: ConversationRef): string {
   return `${userId}:${id}`;
 }
 
+/** @returns the key of one attempt: fences of two conversations may be alike */
+export function keyOfAttempt({ at, fence }: Pick<Generation, "at" | "fence">): string {
+  return `${keyOf(at)}:${fence}`;
+}
+
 /** Why a reply is given up before its end. */
 export type Abandonment =
   /** its user wants it so */

@@ -187,12 +187,17 @@ export async function regenerateReply(
     if (target && seqOfMessage(target) < question.seq) {
       throw invalidRequest({ path: "messageId", message: "must be the last reply: only that can be written again" });
     }
-    if (reply) return turnOf(question.json, logOf(reply), true);
+    if (reply && isAnswer(reply)) return turnOf(question.json, logOf(reply), true);
     const running = await findGeneration(deps.db, ref);
     if (running?.questionId === question.id) return turnOf(question.json, logOfRunning(deps, running), true);
     if (running) throw busy();
     const decided = { version, replacesUpTo: answered ? lastSeq : 0 };
-    const turn = await reopen(deps, { at: ref, ...question }, decided, newGeneration(deps, replyId));
+    const turn = await reopen(
+      deps,
+      { at: ref, ...question },
+      decided,
+      newGeneration(deps, reply ? undefined : replyId),
+    );
     if (turn) return turn;
   }
 }
