@@ -20,7 +20,7 @@ export interface StatementCount {
   readonly writes: boolean;
 }
 
-export interface HeldStatement {
+interface HeldStatement {
   /** resolves when it waits */
   readonly came: Promise<void>;
   /** Lets it go on. */

@@ -34,7 +34,7 @@ export interface ScriptedReply {
 }
 
 /** What a model calls every conversation. */
-export const SCRIPTED_TITLE = "A scripted title";
+const SCRIPTED_TITLE = "A scripted title";
 
 /** @param onAsked answers instead of a test: `nextReply` then gives nothing */
 export async function startScriptedModel(onAsked?: (reply: ScriptedReply) => void): Promise<ScriptedModel> {

@@ -1,5 +1,5 @@
 /** One chunk of the AI SDK's UI message stream, https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol */
-export interface UiChunk {
+interface UiChunk {
   readonly type: string;
   readonly id?: string;
   readonly delta?: string;
@@ -26,7 +26,7 @@ export interface UiStream {
   leave(): void;
 }
 
-export interface WholeReply {
+interface WholeReply {
   readonly messageId: string;
   readonly text: string;
   /** how it ended */
