@@ -139,7 +139,7 @@ async function findProblems(
   });
 }
 
-const HEAP_MB = 128;
+const HEAP_MB = 512;
 
 function startTurnService(
   { model }: Surroundings,
