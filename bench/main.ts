@@ -47,7 +47,7 @@ const QUICK: Run = {
     concurrencies: [1, 16, 64],
     turnLoads: [{ turns: 20, tokensPerSecond: 30, tokens: 30, startedWithinMs: 200 }],
   },
-  limitMs: 120_000,
+  limitMs: 180_000,
 };
 
 const { values: flags } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
