@@ -97,20 +97,12 @@ async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
     log.warn({ responder: responder.description, error: errorMessage(failure) }, "the responder failed");
   const { soFar, messageId: id } = reply.log;
   const latencyMs = Math.round(performance.now() - startedAt);
-  const message: NewMessage = {
-    id,
-    role: "assistant",
-    status,
-    content: soFar.text,
-    parts: partsOf(soFar),
-    latencyMs,
-    ...said.usage,
-    metadata: {
-      ...(said.context && { context: said.context }),
-      ...(status === "failed" && error && { error_code: error.code }),
-    },
+  const metadata = {
+    ...(said.context && { context: said.context }),
+    ...(status === "failed" && error && { error_code: error.code }),
   };
-  return { abandoned, status, error, message };
+  const content = { content: soFar.text, parts: partsOf(soFar), ...said.usage };
+  return { abandoned, status, error, message: { id, role: "assistant", status, ...content, latencyMs, metadata } };
 }
 
 function failureOf(failure: unknown, signal: AbortSignal, abandoned: Abandonment | null): BackscrollError {
