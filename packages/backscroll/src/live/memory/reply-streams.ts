@@ -19,15 +19,23 @@ interface Stream {
 
 /** Reply streams for a server that is alone. */
 export function createMemoryReplyStreams(): ReplyStreams {
-  const streams = new LRUCache<string, Stream>({ max: STREAMS_MAX, ttl: REPLY_STREAM_TTL_MS.running });
-  const streamOf = (at: ReplyRef, ttl: number): Stream => {
-    const stream = streams.get(nameOf(at)) ?? { entries: [], dropped: 0, ended: false };
-    streams.set(nameOf(at), stream, { ttl });
+  // Purged by timers, not when they are next asked for: nobody asks for a reply that has ended.
+  const streams = new LRUCache<string, Stream>({
+    max: STREAMS_MAX,
+    ttl: REPLY_STREAM_TTL_MS.running,
+    ttlAutopurge: true,
+    updateAgeOnGet: true,
+  });
+  const streamOf = (at: ReplyRef): Stream => {
+    const known = streams.get(nameOf(at));
+    if (known) return known;
+    const stream = { entries: [], dropped: 0, ended: false };
+    streams.set(nameOf(at), stream);
     return stream;
   };
   return {
     publish(at, entry) {
-      const stream = streamOf(at, REPLY_STREAM_TTL_MS.running);
+      const stream = streamOf(at);
       if (stream.ended) return;
       stream.entries.push(entry);
       if (stream.entries.length <= REPLY_STREAM_ENTRIES) return;
@@ -35,7 +43,9 @@ export function createMemoryReplyStreams(): ReplyStreams {
       stream.dropped += 1;
     },
     end(at) {
-      streamOf(at, REPLY_STREAM_TTL_MS.ended).ended = true;
+      const stream = streamOf(at);
+      stream.ended = true;
+      streams.set(nameOf(at), stream, { ttl: REPLY_STREAM_TTL_MS.ended });
     },
     async read(at, cursor) {
       const stream = streams.get(nameOf(at));
