@@ -2,6 +2,7 @@ import * as ai7 from "ai";
 import * as ai6 from "ai-v6";
 import { describe, expect, test } from "vitest";
 import { ResponderError } from "../src/responder/responder.ts";
+import { type Ai, type Message, read, textOf, userMessage } from "./chat-client.ts";
 import { type ScriptedServices, scriptedServices } from "./scripted-responder.ts";
 
 const ADA = "ada@example.com";
@@ -188,9 +189,6 @@ describe.for([
   });
 });
 
-type Ai = typeof ai7;
-type Message = ai7.UIMessage<Record<string, unknown>>;
-
 interface Chat {
   readonly id: string;
   readonly transport: ai7.DefaultChatTransport<Message>;
@@ -224,42 +222,6 @@ function open(ai: Ai, { url }: ScriptedServices): Chat {
   };
 }
 
-function userMessage(ai: Ai, text: string): Message {
-  return { id: ai.generateId(), role: "user", parts: [{ type: "text", text }] };
-}
-
-interface Shown {
-  /** Resolves when the message's text begins with this. */
-  shows(text: string): Promise<void>;
-  /** the message when the stream has ended, however */
-  readonly last: Promise<Message>;
-  readonly errors: readonly string[];
-}
-
-function read(ai: Ai, stream: ReadableStream<ai7.UIMessageChunk>): Shown {
-  const errors: string[] = [];
-  let latest: Message | undefined;
-  const isShown = (text: string): boolean => latest !== undefined && textOf(latest).startsWith(text);
-  let grown = Promise.withResolvers<void>();
-  const follow = async (): Promise<Message> => {
-    const onError = (error: unknown): void => void errors.push(String(error));
-    for await (const message of ai.readUIMessageStream<Message>({ stream, onError })) {
-      latest = message;
-      grown.resolve();
-      grown = Promise.withResolvers();
-    }
-    if (!latest) throw new Error("the stream showed no message");
-    return latest;
-  };
-  return {
-    errors,
-    last: follow(),
-    async shows(text) {
-      while (!isShown(text)) await grown.promise;
-    },
-  };
-}
-
 /** @returns the reply as its client shows it once it has been written */
 async function answered(
   ai: Ai,
@@ -271,10 +233,6 @@ async function answered(
   reply.say(text);
   reply.finish();
   return read(ai, stream).last;
-}
-
-function textOf({ parts }: Message): string {
-  return parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a test looks into a message as it likes
