@@ -140,6 +140,9 @@ test("stopping keeps what was written, from a server that does not write it too;
   expect(again.assistantMessage).toEqual(stopped);
   expect(await writer.conversations.stopReply(ADA, turn.conversationId)).toBeNull();
   expect(model.asked()).toBe(1);
+  const title = async (): Promise<string> =>
+    (await other.conversations.getConversation(ADA, turn.conversationId)).title;
+  await expect.poll(title).toBe("Hello");
 });
 
 test("a failed reply is a message that says why, and a retry takes its place", async () => {

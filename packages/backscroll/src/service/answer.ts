@@ -163,7 +163,7 @@ async function save(deps: Deps, reply: RunningReply, { message, status, error }:
   const [stored] = closed.saved?.messages ?? [];
   if (error) return { type: "failed", error };
   if (stored === undefined) return { type: "stopped" };
-  if (closed.untitled && status === "complete") {
+  if (closed.untitled) {
     const exchange = { question: parseMessageJson(reply.question).content, reply: message.content };
     void deps.track(giveTitle(deps, at, exchange));
   }
