@@ -286,3 +286,20 @@ test("a turn whose conversation is erased while it is answered says that there i
   model.end();
   await expect(turn.finished()).rejects.toMatchObject({ code: "conversation_not_found" });
 });
+
+test("who waits for a reply whose server goes away is given another one", async () => {
+  const model = released();
+  const writer = await withResponder(model.respond, { drainTimeoutMs: 0 });
+  const answering = released();
+  const other = await another(writer.databaseUrl, answering.respond);
+  const request = { message: "Hello", messageId: "q1" };
+  const turn = await writer.conversations.streamMessage(ADA, request);
+  turn.finished().catch(() => undefined);
+  const waiting = other.conversations.sendMessage(ADA, request);
+  await expect.poll(() => other.deps.followedReplies.size).toBe(1);
+  answering.say("from here");
+  answering.end();
+  await writer.close();
+  expect((await waiting).assistantMessage).toMatchObject({ content: "from here", status: "complete" });
+  expect(await historyOf(other, turn.conversationId)).toHaveLength(2);
+});

@@ -5,7 +5,7 @@ import { parseMessageJson } from "../domain/message.ts";
 import { askAgain } from "../service/ask-again.ts";
 import { followReply, stopReply } from "../service/remote-reply.ts";
 import type { Turn } from "../service/running-reply.ts";
-import { finishTurn, regenerateReply, startTurn } from "../service/turn.ts";
+import { regenerateReply, startTurn, takeTurn, type TurnRequest } from "../service/turn.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
 import { bodyProblems, commonHeaders, json, jsonText, problems } from "./json.ts";
@@ -106,9 +106,9 @@ const stop = createRoute({
 export function turnRoutes(app: App): void {
   app.openapi(send, async (c) => {
     const body = c.req.valid("json");
-    const turn = await start(c, body);
-    if (body.stream === true) return showReply(c, turn, replayed(c, turn));
-    const { conversationId, userMessage, assistantMessage } = await finishTurn(turn);
+    if (body.stream === true) return showStarted(c, await startTurn(c.var.deps, c.var.user.id, requestOf(c, body)));
+    const taken = await takeTurn(c.var.deps, c.var.user.id, requestOf(c, body));
+    const { conversationId, userMessage, assistantMessage, turn } = taken;
     const text =
       `{"user_message":${userMessage},"assistant_message":${assistantMessage},` +
       `"conversation_id":${JSON.stringify(conversationId)}}`;
@@ -117,10 +117,10 @@ export function turnRoutes(app: App): void {
 
   app.openapi(chat, async (c) => {
     const body = c.req.valid("json");
-    const isUi = isUiChat(body);
-    const turn = await (isUi ? startUi(c, body) : start(c, body));
-    if (isUi || body.stream === true) return showReply(c, turn, replayed(c, turn));
-    const { conversationId, assistantMessage } = await finishTurn(turn);
+    const { deps, user } = c.var;
+    if (isUiChat(body)) return showStarted(c, await startUi(c, body));
+    if (body.stream === true) return showStarted(c, await startTurn(deps, user.id, requestOf(c, body)));
+    const { conversationId, assistantMessage, turn } = await takeTurn(deps, user.id, requestOf(c, body));
     const { content } = parseMessageJson(assistantMessage);
     return c.json({ response: content, conversation_id: conversationId }, 200, replayed(c, turn));
   });
@@ -136,13 +136,12 @@ export function turnRoutes(app: App): void {
   });
 }
 
-function start(
+function requestOf(
   c: Context,
   body: { message: string; conversation_id?: string | undefined; message_id?: string | undefined },
-): Promise<Turn> {
-  const { deps, user } = c.var;
+): TurnRequest {
   const messageId = body.message_id ?? seededId(c, "message");
-  return startTurn(deps, user.id, { message: body.message, conversationId: body.conversation_id, messageId });
+  return { message: body.message, conversationId: body.conversation_id, messageId };
 }
 
 async function startUi(c: Context, body: UiChatBody): Promise<Turn> {
@@ -181,6 +180,11 @@ function seededId({ var: { idempotencySeed: seed } }: Context, purpose: "message
 
 function replayed({ var: { idempotencySeed } }: Context, turn: Turn): Record<string, string> {
   return idempotencySeed !== undefined && turn.replayed ? { "idempotency-replayed": "true" } : {};
+}
+
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as `jsonText`
+function showStarted<Typed>(c: Context, turn: Turn): Typed {
+  return showReply(c, turn, replayed(c, turn));
 }
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as `jsonText`

@@ -155,7 +155,7 @@ function tooLong(charsMax: number): BackscrollError {
 }
 
 /** Saves the reply, however long PostgreSQL takes to answer again; a stopping server tries once. */
-async function save(deps: Deps, reply: RunningReply, { message, status, error }: Outcome): Promise<ReplyEnding> {
+async function save(deps: Deps, reply: RunningReply, { message, error }: Outcome): Promise<ReplyEnding> {
   const { at } = reply.generation;
   const kept = !reply.replaces || isBetterThanAnother(message) ? message : null;
   const closed = await whilePostgresIsAway(deps, () => closeReply(deps, reply.generation, kept));

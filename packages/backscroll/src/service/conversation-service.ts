@@ -8,7 +8,7 @@ import * as history from "./history.ts";
 import { type ImportResult, importConversations } from "./import.ts";
 import * as messages from "./messages.ts";
 import { followReply, stopReply } from "./remote-reply.ts";
-import { finishTurn, regenerateReply, startTurn, type TurnRequest } from "./turn.ts";
+import { regenerateReply, startTurn, takeTurn, type TurnRequest } from "./turn.ts";
 import { toTurnStream, type TurnStream } from "./turn-stream.ts";
 import { getUsage, type UsageRange } from "./usage.ts";
 import { resolveUser } from "./users.ts";
@@ -185,7 +185,7 @@ export class ConversationService {
     user: UserName,
     request: TurnRequest,
   ): Promise<{ conversationId: string; userMessage: Message; assistantMessage: Message }> {
-    const turn = await finishTurn(await startTurn(this.#deps, await this.#id(user), request));
+    const turn = await takeTurn(this.#deps, await this.#id(user), request);
     return {
       conversationId: turn.conversationId,
       userMessage: toMessage(turn.userMessage),

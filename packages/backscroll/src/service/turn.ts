@@ -216,6 +216,26 @@ async function findStored(
 }
 
 /**
+ * Takes a turn and waits until its reply is stored. Who joined a reply whose server then died has been shown nothing of
+ * it, so it is asked for again.
+ *
+ * @throws {BackscrollError} as `startTurn` and `finishTurn`
+ */
+export async function takeTurn(
+  deps: Deps,
+  userId: number,
+  request: TurnRequest,
+): Promise<FinishedTurn & { readonly turn: Turn }> {
+  for (;;) {
+    const turn = await startTurn(deps, userId, request);
+    const ending = await turn.reply.ended;
+    const isGone = ending.type === "failed" && ending.error.code === "reply_interrupted";
+    // One that is begun here ends otherwise: each round waits for another server to die.
+    if (!isGone || !turn.replayed) return { ...(await finishTurn(turn)), turn };
+  }
+}
+
+/**
  * Waits until a turn's reply is stored.
  *
  * @throws {BackscrollError} responder_failed, responder_rate_limited, responder_timeout, responder_refused,
