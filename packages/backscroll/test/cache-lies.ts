@@ -151,11 +151,15 @@ export const LIES: readonly Lie[] = [
     async tell(world) {
       const [writing, reading] = await servers(world);
       const id = await converse(writing, 3);
+      const bystander = await converse(writing, 1);
       await warm([writing, reading], id);
+      await warm([writing, reading], bystander);
       await world.redis.ask("SAVE");
       await world.redis.kill();
       await say(writing, id, "4");
       await world.redis.restart();
+      // Connected again: who reads while it connects may fill twice, which is another lie.
+      await warm([writing, reading], bystander);
       return told([await readUntilHit(writing, id), await readUntilHit(reading, id)]);
     },
   },
