@@ -1,4 +1,5 @@
-import { defaultText, flagOf, loadConfig, type Setting, SETTINGS } from "../packages/backscroll/src/config.ts";
+import { loadConfig } from "../packages/backscroll/src/config.ts";
+import { defaultText, flagOf, type Setting, SETTINGS } from "../packages/backscroll/src/settings.ts";
 import { create } from "../packages/backscroll/src/create.ts";
 import { ERROR_CODES, type ErrorCode } from "../packages/backscroll/src/domain/errors.ts";
 import { openApiDocument } from "../packages/backscroll/src/http/docs.ts";

@@ -5,11 +5,12 @@ import { pino } from "pino";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { type Config, loadOptions } from "./config.ts";
+import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
-import { type Authenticate, authenticateLocally } from "./http/auth.ts";
+import type { Authenticate } from "./http/auth.ts";
 import type { App } from "./http/context.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 import { findDatabaseId } from "./postgres/installation.ts";
@@ -19,15 +20,14 @@ import type { Responder } from "./responder/responder.ts";
 import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
-import { finishErasures } from "./service/conversations.ts";
 import type { Deps } from "./service/deps.ts";
 import { startReplyUpkeep } from "./service/reply-upkeep.ts";
 import { TokenCounter } from "./service/token-counter.ts";
-import { deleteExpiredIdempotencyKeys } from "./postgres/idempotency.ts";
+import { startUpkeep } from "./service/upkeep.ts";
 
 /** What a Backscroll may be given in place of what it would choose by itself. */
 interface Parts {
-  /** says who is calling; by default everybody is `you@localhost`, which only loopback may be */
+  /** says who is calling; by default as the settings choose */
   readonly authenticate?: Authenticate;
   /** who answers; by default chosen by the settings */
   readonly responder?: Responder;
@@ -87,14 +87,7 @@ export async function createBackscroll(options: BackscrollOptions = {}): Promise
 
 export async function create(
   config: Config,
-  {
-    authenticate = authenticateLocally,
-    responder,
-    logger,
-    shareDatabase = false,
-    processMetrics = false,
-    historyCache,
-  }: InternalParts = {},
+  { authenticate, responder, logger, shareDatabase = false, processMetrics = false, historyCache }: InternalParts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
@@ -191,13 +184,14 @@ export async function create(
       await upkeep.stop();
       await closeDatabase();
     };
+    const auth = createAuth(config, deps, authenticate);
     const app = createApp(deps, {
-      authenticate,
+      findCredentials: auth.findCredentials,
       bodyBytesMax: config.bodyBytesMax,
       metrics: {
         registry,
         token: config.metricsToken,
-        withoutAuthentication: authenticate === authenticateLocally,
+        withoutAuthentication: auth.isLocal,
       },
     });
     return {
@@ -244,7 +238,6 @@ function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean 
 const TELLING_MS = 2_000;
 /** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */
 const SAVING_MS = 5_000;
-const UPKEEP_INTERVAL_MS = 60_000;
 
 /** Waits for work, but no longer than this. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
@@ -252,29 +245,6 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const timer = setTimeout(late.resolve, ms);
   await Promise.race([work, late.promise]);
   clearTimeout(timer);
-}
-
-/** What nobody waits for: safe on many servers at once. */
-function startUpkeep(deps: Deps): { stop(): Promise<void> } {
-  const run = async (): Promise<void> => {
-    try {
-      await finishErasures(deps);
-      while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
-    } catch (error) {
-      if (!deps.stopping.aborted)
-        deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
-    }
-  };
-  let running = run();
-  const timer = setInterval(() => {
-    running = running.then(run);
-  }, UPKEEP_INTERVAL_MS).unref();
-  return {
-    async stop() {
-      clearInterval(timer);
-      await running;
-    },
-  };
 }
 
 /** The providers' packages are large: only the one in use is loaded. */

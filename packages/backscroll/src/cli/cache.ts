@@ -1,4 +1,5 @@
-import { loadConfig, type SettingName } from "../config.ts";
+import { loadConfig } from "../config.ts";
+import type { SettingName } from "../settings.ts";
 import { openRedisCache } from "../create-cache.ts";
 import { errorMessage } from "../domain/errors.ts";
 import { startEmbeddedPostgres } from "../postgres/embedded.ts";

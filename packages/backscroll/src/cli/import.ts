@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { loadConfig, type SettingName } from "../config.ts";
+import { loadConfig } from "../config.ts";
+import type { SettingName } from "../settings.ts";
 import { create } from "../create.ts";
 import { errorMessage } from "../domain/errors.ts";
 import { importConversations } from "../service/import.ts";

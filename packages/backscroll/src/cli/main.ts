@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
-import { ConfigError, defaultText, flagOf, SETTINGS, type SettingName } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";

@@ -1,4 +1,5 @@
-import { loadConfig, type SettingName } from "../config.ts";
+import { loadConfig } from "../config.ts";
+import type { SettingName } from "../settings.ts";
 import { startEmbeddedPostgres } from "../postgres/embedded.ts";
 import { migrate } from "../postgres/migrate.ts";
 import type { Terminal } from "./terminal.ts";

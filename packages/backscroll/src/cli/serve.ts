@@ -5,9 +5,10 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import pc from "picocolors";
-import { loadConfig, type SettingName } from "../config.ts";
+import { loadConfig } from "../config.ts";
+import type { SettingName } from "../settings.ts";
 import { create } from "../create.ts";
-import { isLoopback } from "../http/auth.ts";
+import { isLoopback } from "../domain/loopback.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
 /**

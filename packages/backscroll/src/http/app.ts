@@ -3,8 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import { BackscrollError, errorMessage, invalidRequest } from "../domain/errors.ts";
 import { mintId } from "../domain/ids.ts";
 import type { Deps } from "../service/deps.ts";
-import { resolveUser } from "../service/users.ts";
-import type { Authenticate } from "./auth.ts";
+import { authenticated, type FindCredentials } from "./auth.ts";
 import { malformedJson, readBody } from "./body.ts";
 import type { App, Context, Variables } from "./context.ts";
 import { conversationRoutes } from "./conversations.ts";
@@ -23,7 +22,7 @@ import { transferRoutes } from "./transfer.ts";
 import { turnRoutes } from "./turns.ts";
 
 export interface AppOptions {
-  readonly authenticate: Authenticate;
+  readonly findCredentials: FindCredentials;
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
   readonly metrics: MetricsOptions;
@@ -32,7 +31,7 @@ export interface AppOptions {
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(deps: Deps, { authenticate, bodyBytesMax, metrics }: AppOptions): App {
+export function createApp(deps: Deps, { findCredentials, bodyBytesMax, metrics }: AppOptions): App {
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -54,12 +53,7 @@ export function createApp(deps: Deps, { authenticate, bodyBytesMax, metrics }: A
   healthRoutes(app);
   docsRoutes(app);
 
-  app.use("/api/*", async (c, next) => {
-    const name = await authenticate(c.req.raw);
-    if (name === null || name === undefined) throw new BackscrollError("unauthenticated", "send valid credentials");
-    c.set("user", { id: await resolveUser(deps, name), name });
-    await next();
-  });
+  app.use("/api/*", authenticated(findCredentials));
   const readBodyWithinLimit = readBody(bodyBytesMax);
   app.on(["POST", "PUT", "PATCH"], "/api/*", (c, next) =>
     c.req.path === "/api/import" ? next() : readBodyWithinLimit(c, next),

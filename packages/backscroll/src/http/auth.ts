@@ -1,42 +1,89 @@
-import { BackscrollError } from "../domain/errors.ts";
-import { LOCAL_ISSUER, type UserName } from "../domain/user.ts";
+import type { MiddlewareHandler } from "hono";
+import type { Actor } from "../domain/actor.ts";
+import { BackscrollError, invalidRequest } from "../domain/errors.ts";
+import type { UserName } from "../domain/user.ts";
+import { resolveUser } from "../service/users.ts";
+import type { Context, Variables } from "./context.ts";
 
 /**
- * Says who is calling: called for every request under `/api`.
+ * Says who is calling, for a host that knows its users by itself: called for every request under `/api`.
  *
  * @returns null or undefined when the request carries no valid credentials; it is answered 401
  */
 export type Authenticate = (request: Request) => UserName | null | undefined | Promise<UserName | null | undefined>;
 
-const LOCAL_USER: UserName = { issuer: LOCAL_ISSUER, subject: "you@localhost", email: "you@localhost" };
-
-/**
- * Without authentication everybody is `you@localhost`. The service then listens on loopback only, and answers
- * only to loopback's names: a web page whose own name was pointed here (DNS rebinding) gets nothing.
- *
- * @throws {BackscrollError} host_not_allowed
- */
-export function authenticateLocally(request: Request): UserName {
-  const { hostname } = new URL(request.url);
-  if (!isLoopback(hostname.replaceAll(/[[\]]/g, ""))) {
-    throw new BackscrollError("host_not_allowed", "without authentication the service answers to localhost only");
-  }
-  // A page of another site may send what needs no preflight.
-  const origin = request.headers.get("origin");
-  if (origin !== null && !isLocalOrigin(origin)) {
-    throw new BackscrollError(
-      "host_not_allowed",
-      "without authentication the service answers to pages of localhost only",
-    );
-  }
-  return LOCAL_USER;
+/** What a request's valid credentials say. */
+export interface Credentials {
+  /** whose they are */
+  readonly user: UserName;
+  /** when they were given out: somebody erased since then is nobody. null: not known, and taken for now */
+  readonly issuedAt: Date | null;
+  /** the API key they are, or that the browser was logged in with */
+  readonly keyId: string | null;
+  /** may act for everybody: `x-backscroll-user` */
+  readonly mayActForOthers: boolean;
+  /** sees what only admins see */
+  readonly isAdmin: boolean;
+  /** the conversation that the token names, for `SESSIONS=claim` */
+  readonly conversationClaim: string | null;
 }
 
-function isLocalOrigin(origin: string): boolean {
-  return URL.canParse(origin) && isLoopback(new URL(origin).hostname.replaceAll(/[[\]]/g, ""));
+/** @returns null when there are none, or none that are valid */
+export type FindCredentials = (request: Request) => Promise<Credentials | null>;
+
+/** Who a request comes from, beside whose history it is about. */
+export interface Caller {
+  readonly actor: Actor;
+  readonly mayActForOthers: boolean;
+  readonly isAdmin: boolean;
+  readonly conversationClaim: string | null;
 }
 
-/** @returns whether only this machine can reach a server bound to this host */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+/** The header with which a backend says for whom it acts. */
+const ACTS_FOR = "x-backscroll-user";
+
+/** @returns the credentials of a host's own users */
+export function credentialsOfHost(authenticate: Authenticate): FindCredentials {
+  return async (request) => {
+    const user = await authenticate(request);
+    if (user === null || user === undefined) return null;
+    return {
+      user,
+      issuedAt: null,
+      keyId: null,
+      mayActForOthers: false,
+      isAdmin: false,
+      conversationClaim: null,
+    };
+  };
+}
+
+/** Puts the user and the caller into the context; whoever cannot say who they are goes no further. */
+export function authenticated(findCredentials: FindCredentials): MiddlewareHandler<{ Variables: Variables }> {
+  return async (c, next) => {
+    const { deps } = c.var;
+    const credentials = await findCredentials(c.req.raw);
+    if (credentials === null) throw new BackscrollError("unauthenticated", "send valid credentials");
+    const { user, issuedAt, keyId, ...caller } = credentials;
+    const ownId = await resolveUser(deps, user, { issuedAt });
+    c.set("caller", { actor: { userId: ownId, keyId }, ...caller });
+    const name = actsFor(c, caller.mayActForOthers);
+    c.set("user", name === null ? { id: ownId, name: user } : { id: await resolveUser(deps, name), name });
+    await next();
+  };
+}
+
+/** @returns null when the caller acts for nobody else */
+function actsFor(c: Context, mayActForOthers: boolean): string | null {
+  const header = c.req.header(ACTS_FOR);
+  if (header === undefined) return null;
+  if (!mayActForOthers) {
+    throw new BackscrollError("forbidden", `only a key with the scope admin may send ${ACTS_FOR}`);
+  }
+  try {
+    // Headers arrive as bytes, one a character.
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(header, "latin1"));
+  } catch {
+    throw invalidRequest({ path: ACTS_FOR, message: "must be UTF-8" });
+  }
 }

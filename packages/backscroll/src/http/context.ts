@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import type { UserName } from "../domain/user.ts";
+import type { Caller } from "./auth.ts";
 import type { Deps } from "../service/deps.ts";
 
 /** What every request carries. */
@@ -9,6 +10,9 @@ export interface Variables {
   deps: Deps;
   /** the answer has what every answer carries */
   hasCommonHeaders: boolean;
+  /** who sent it */
+  caller: Caller;
+  /** whose history it is about */
   user: { readonly id: number; readonly name: UserName };
   /** set when the request has an Idempotency-Key: what it creates takes its ids from it */
   idempotencySeed: string | undefined;

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { matchedRoutes } from "hono/route";
 import { Histogram, type Registry } from "prom-client";
 import { BackscrollError } from "../domain/errors.ts";
-import { authenticateLocally } from "./auth.ts";
+import { authenticateLocally } from "./local-auth.ts";
 import type { App, Context } from "./context.ts";
 
 export interface MetricsOptions {

@@ -4,10 +4,15 @@ import { checkIdentity } from "./check.ts";
 import type { Deps } from "./deps.ts";
 
 /**
+ * @param issuedAt of the credentials that name the user; null: now
  * @returns the user's number, made on first sight
  * @throws {BackscrollError} invalid_request, database_unavailable
  */
-export async function resolveUser(deps: Deps, user: UserName): Promise<number> {
+export async function resolveUser(
+  deps: Deps,
+  user: UserName,
+  { issuedAt: _issuedAt = null }: { issuedAt?: Date | null } = {},
+): Promise<number> {
   const identity = toIdentity(user);
   const key = cacheKey(identity);
   const known = deps.userIds.get(key);

@@ -1,0 +1,29 @@
+import { errorMessage } from "../domain/errors.ts";
+import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
+import { finishErasures } from "./conversations.ts";
+import type { Deps } from "./deps.ts";
+
+const INTERVAL_MS = 60_000;
+
+/** What nobody waits for: safe on many servers at once. */
+export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
+  const run = async (): Promise<void> => {
+    try {
+      await finishErasures(deps);
+      while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
+    } catch (error) {
+      if (!deps.stopping.aborted)
+        deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+    }
+  };
+  let running = run();
+  const timer = setInterval(() => {
+    running = running.then(run);
+  }, INTERVAL_MS).unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
