@@ -1,5 +1,5 @@
 import { loadConfig } from "../packages/backscroll/src/config.ts";
-import { type BackscrollInternals, create } from "../packages/backscroll/src/create.ts";
+import { type BackscrollInternals, type BackscrollOptions, create } from "../packages/backscroll/src/create.ts";
 import type { BenchDatabase } from "./database.ts";
 import type { Seeded } from "./seed.ts";
 import type { TurnLoad } from "./turns.ts";
@@ -20,6 +20,8 @@ export interface Effort {
   /** of ten operations each, where single operations are timed */
   readonly blocks: number;
   readonly concurrencies: readonly number[];
+  /** reads of somebody else's conversation, each beside one of a missing one */
+  readonly foreignPairs: number;
   readonly turnLoads: readonly TurnLoad[];
 }
 
@@ -35,8 +37,9 @@ export const CONTENT =
 export function openBackscroll(
   url: string,
   environment: Readonly<Record<string, string>> = {},
+  parts: Pick<BackscrollOptions, "authenticate"> = {},
 ): Promise<BackscrollInternals> {
-  return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent", ...environment }));
+  return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent", ...environment }), parts);
 }
 
 /** Progress, for whoever waits. */

@@ -8,6 +8,7 @@ import { type Bench, type Effort, openBackscroll, say, USER } from "./bench-cont
 import { measureCache } from "./cache.ts";
 import { type BenchDatabase, openBenchDatabase } from "./database.ts";
 import { measureExports, measureUsage } from "./exports.ts";
+import { measureForeignReads } from "./foreign-reads.ts";
 import { measureAppendGrowth, measureDeletions, measureHistory } from "./growth.ts";
 import { measureIndexes } from "./indexes.ts";
 import { measureLists } from "./lists.ts";
@@ -30,6 +31,7 @@ const FULL: Run = {
     roundMs: 300,
     blocks: 20,
     concurrencies: [1, 16, 64],
+    foreignPairs: 10_000,
     turnLoads: [
       { turns: 100, tokensPerSecond: 30, tokens: 150, startedWithinMs: 1_000 },
       { turns: 1_000, tokensPerSecond: 3, tokens: 30, startedWithinMs: 5_000 },
@@ -45,6 +47,7 @@ const QUICK: Run = {
     roundMs: 120,
     blocks: 3,
     concurrencies: [1, 16, 64],
+    foreignPairs: 500,
     turnLoads: [{ turns: 20, tokensPerSecond: 30, tokens: 30, startedWithinMs: 200 }],
   },
   limitMs: 180_000,
@@ -91,6 +94,7 @@ async function measure(
     const lists = await measureLists(bench, size);
     const reads = await measureReads(bench);
     const cache = await measureCache(bench);
+    const foreignReads = await measureForeignReads(bench);
     const turns = await measureTurns(bench);
     const appends = await measureAppends(bench);
     const inFlight = await measureBatchesInFlight(bench);
@@ -105,6 +109,7 @@ async function measure(
         inFlight,
         reads,
         cache,
+        foreignReads,
         turns,
         appendGrowth,
         history,

@@ -29,6 +29,8 @@ create table audit_log (
 );
 CREATE INDEX audit_log_actor_idx ON audit_log USING btree (actor, id);
 CREATE INDEX audit_log_subject_idx ON audit_log USING btree (subject, id);
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 create table audit_persons (
   user_id bigint not null,
@@ -126,6 +128,7 @@ create table logins (
   user_id bigint not null,
   api_key_id uuid,
   is_admin boolean not null,
+  conversation_claim text,
   created_at timestamp(3) with time zone default statement_timestamp() not null,
   expires_at timestamp(3) with time zone not null,
   constraint logins_pkey PRIMARY KEY (cookie_sha256),
@@ -215,3 +218,11 @@ create table users (
   constraint users_issuer_subject_key UNIQUE (issuer, subject)
 );
 CREATE INDEX users_erasing_idx ON users USING btree (id) WHERE (erasing_at IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit log is append-only';
+end $function$;
