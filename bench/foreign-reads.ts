@@ -46,7 +46,6 @@ async function measurePairs(
   environment: Readonly<Record<string, string>>,
   pairs: number,
 ): Promise<{ foreign: number; missing: number }> {
-  const authenticate = (request: Request): string | null => request.headers.get("x-bench-user");
   const backscroll = await openBackscroll(url, environment, { authenticate });
   const get = async (user: string, id: string): Promise<Response> =>
     backscroll.fetch(
@@ -80,4 +79,8 @@ async function measurePairs(
   } finally {
     await backscroll.close();
   }
+}
+
+function authenticate(request: Request): string | null {
+  return request.headers.get("x-bench-user");
 }
