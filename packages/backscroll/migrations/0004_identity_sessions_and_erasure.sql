@@ -27,6 +27,8 @@ create table logins (
   -- the key it was made with: it ends with it
   api_key_id uuid,
   is_admin boolean not null,
+  -- the conversation that its token named, for SESSIONS=claim
+  conversation_claim text,
   created_at timestamptz(3) not null default statement_timestamp(),
   expires_at timestamptz(3) not null,
   constraint logins_pkey primary key (cookie_sha256),
@@ -75,11 +77,19 @@ create table audit_log (
   actor_key_id uuid,
   -- whose history it was; null: everybody's
   subject bytea,
-  conversation_id uuid,
-  constraint audit_log_pkey primary key (id)
+  -- encrypted under the subject's key: an app's own id may say whose it is
+  sealed_conversation_id bytea,
+  constraint audit_log_pkey primary key (id),
+  constraint audit_log_action_check check (action in (
+    'conversation_trashed', 'conversation_deleted', 'message_deleted', 'conversation_exported', 'person_exported',
+    'everything_exported', 'person_erased', 'acted_for'
+  ))
 );
 create index audit_log_subject_idx on audit_log (subject, id);
 create index audit_log_actor_idx on audit_log (actor, id);
+-- Acting for somebody is written once a day, whichever server sees it first.
+create unique index audit_log_acted_for_key on audit_log (actor, actor_key_id, subject, ((at at time zone 'UTC')::date))
+  nulls not distinct where action = 'acted_for';
 
 create function refuse_audit_change() returns trigger language plpgsql as $$
 begin

@@ -58,6 +58,8 @@ export interface Backscroll {
     readonly database: string;
     readonly cache: string;
     readonly responder: string;
+    /** how callers say who they are */
+    readonly users: string;
     readonly migrations: readonly string[];
   };
   /** Says at `/readyz` that nothing new should come. What runs goes on, for `drainTimeoutMs` at most. */
@@ -187,6 +189,7 @@ export async function create(
     const auth = createAuth(config, deps, authenticate);
     const app = createApp(deps, {
       findCredentials: auth.findCredentials,
+      login: auth.login,
       bodyBytesMax: config.bodyBytesMax,
       metrics: {
         registry,
@@ -205,6 +208,7 @@ export async function create(
         database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,
         cache: cache.description,
         responder: deps.responder.description,
+        users: auth.description,
         migrations,
       },
       drain,

@@ -1,8 +1,21 @@
 import type { RequestOptions, Send } from "./operation.ts";
-import type { Live, Me, Ready, Usage } from "./types.ts";
+import type { Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
 
 /** Every method throws `BackscrollApiError` and `BackscrollConnectionError`; codes named here are each one's own. */
 export interface AccountMethods {
+  /**
+   * Logs the browser in: sets a cookie that scripts cannot read, and that stands for the token or key.
+   *
+   * @param credential a token or an API key
+   * @throws {BackscrollApiError} unauthenticated, origin_not_allowed; route_not_found where nobody logs in
+   */
+  login(credential: string, options?: RequestOptions): Promise<LoggedIn>;
+  /**
+   * Logs the browser out; one that is not logged in already is.
+   *
+   * @throws {BackscrollApiError} origin_not_allowed; route_not_found where nobody logs in
+   */
+  logout(options?: RequestOptions): Promise<void>;
   /** Who the service takes the caller for. */
   getMe(options?: RequestOptions): Promise<Me>;
   /**
@@ -26,6 +39,11 @@ export interface AccountMethods {
 
 export function accountMethods(send: Send): AccountMethods {
   return {
+    login: async (credential, options) =>
+      send<LoggedIn>({ method: "POST", path: "/api/login", body: { credential } }, options),
+    logout: async (options) => {
+      await send({ method: "POST", path: "/api/logout" }, options);
+    },
     getMe: async (options) => send<Me>({ method: "GET", path: "/api/me" }, options),
     getUsage: async (query = {}, options) =>
       send<Usage>({ method: "GET", path: "/api/usage", query: { ...query } }, options),

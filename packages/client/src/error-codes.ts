@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   "idempotency_key_in_progress",
   "body_too_large",
   "message_too_large",
+  "identity_provider_unavailable",
   "responder_failed",
   "responder_rate_limited",
   "responder_timeout",

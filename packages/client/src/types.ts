@@ -190,6 +190,14 @@ export interface Me {
   readonly issuer: string;
   readonly subject: string;
   readonly email: string | null;
+  /** whoever asks sees what only admins see */
+  readonly is_admin: boolean;
+  /** by cookie: `logout` ends it */
+  readonly logged_in: boolean;
+}
+
+export interface LoggedIn extends Me {
+  readonly expires_at: string;
 }
 
 export interface Live {

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { BackscrollClient } from "../src/index.ts";
-import { collect, said, test } from "./running-service.ts";
+import { collect, failureOf, said, test } from "./running-service.ts";
 import type { SeenRequest } from "./fault-proxy.ts";
 
 interface Described {
@@ -90,6 +90,10 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.listDeletedConversations({ page: 1, page_size: 1 });
   await client.restoreConversation(id);
   await client.deleteConversation(id, { permanent: true });
+  // The host of this service knows its users by itself.
+  for (const refused of [client.login("a token"), client.logout()]) {
+    expect(await failureOf(refused)).toMatchObject({ code: "route_not_found" });
+  }
   await client.getMe();
   await client.getUsage({ from: "2026-01-01", to: "2026-01-31" });
   await client.livez();

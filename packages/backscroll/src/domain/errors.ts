@@ -28,6 +28,8 @@ export const ERROR_CODES = {
   idempotency_key_in_progress: "The first request with this Idempotency-Key is still running. Try again later.",
   body_too_large: "The request body is over the limit.",
   message_too_large: "A message's content is over the limit.",
+  identity_provider_unavailable:
+    "The keys of whoever issues tokens cannot be read just now. Retry after `retry-after` seconds.",
   responder_failed: "The responder could not answer. The user's message is kept; retry with the same message_id.",
   responder_rate_limited: "The responder is rate limited. The user's message is kept; retry with the same message_id.",
   responder_timeout: "The responder took too long. The user's message is kept; retry with the same message_id.",

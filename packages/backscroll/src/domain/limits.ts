@@ -15,6 +15,7 @@ export const LIMITS = {
   partsBytesMax: 4_194_304,
   replyCharsMax: 4_194_304,
   subjectCharsMax: 320,
+  keyNameCharsMax: 200,
   previewChars: 120,
   /** int4, as `tokens_used` and `latency_ms` are stored */
   int4Max: 2_147_483_647,

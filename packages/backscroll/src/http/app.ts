@@ -15,6 +15,7 @@ import { healthRoutes } from "./health.ts";
 import { historyRoutes } from "./history.ts";
 import { idempotent } from "./idempotency.ts";
 import { commonHeaders } from "./json.ts";
+import { type LoginOptions, loginRoutes } from "./login.ts";
 import { meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
@@ -23,6 +24,8 @@ import { turnRoutes } from "./turns.ts";
 
 export interface AppOptions {
   readonly findCredentials: FindCredentials;
+  /** null: nobody logs in here */
+  readonly login: LoginOptions | null;
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
   readonly metrics: MetricsOptions;
@@ -31,7 +34,7 @@ export interface AppOptions {
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(deps: Deps, { findCredentials, bodyBytesMax, metrics }: AppOptions): App {
+export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, metrics }: AppOptions): App {
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -52,6 +55,7 @@ export function createApp(deps: Deps, { findCredentials, bodyBytesMax, metrics }
   metricsRoutes(app, metrics);
   healthRoutes(app);
   docsRoutes(app);
+  loginRoutes(app, login);
 
   app.use("/api/*", authenticated(findCredentials));
   const readBodyWithinLimit = readBody(bodyBytesMax);

@@ -24,11 +24,16 @@ export interface Credentials {
   readonly mayActForOthers: boolean;
   /** sees what only admins see */
   readonly isAdmin: boolean;
+  /** they are a login's cookie */
+  readonly isLogin: boolean;
   /** the conversation that the token names, for `SESSIONS=claim` */
   readonly conversationClaim: string | null;
 }
 
-/** @returns null when there are none, or none that are valid */
+/**
+ * @returns null when there are none
+ * @throws {BackscrollError} unauthenticated, saying what is wrong with them; origin_not_allowed; host_not_allowed
+ */
 export type FindCredentials = (request: Request) => Promise<Credentials | null>;
 
 /** Who a request comes from, beside whose history it is about. */
@@ -36,14 +41,18 @@ export interface Caller {
   readonly actor: Actor;
   readonly mayActForOthers: boolean;
   readonly isAdmin: boolean;
+  readonly isLogin: boolean;
   readonly conversationClaim: string | null;
 }
 
 /** The header with which a backend says for whom it acts. */
 const ACTS_FOR = "x-backscroll-user";
 
+/** @returns whether a user sees what only admins see */
+export type IsAdmin = (user: UserName) => boolean;
+
 /** @returns the credentials of a host's own users */
-export function credentialsOfHost(authenticate: Authenticate): FindCredentials {
+export function credentialsOfHost(authenticate: Authenticate, isAdmin: IsAdmin): FindCredentials {
   return async (request) => {
     const user = await authenticate(request);
     if (user === null || user === undefined) return null;
@@ -52,7 +61,8 @@ export function credentialsOfHost(authenticate: Authenticate): FindCredentials {
       issuedAt: null,
       keyId: null,
       mayActForOthers: false,
-      isAdmin: false,
+      isAdmin: isAdmin(user),
+      isLogin: false,
       conversationClaim: null,
     };
   };

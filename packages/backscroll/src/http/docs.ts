@@ -33,8 +33,27 @@ export interface OpenApiDocument {
   components?: { schemas?: Record<string, Schema> };
 }
 
+/** What a request carries where authentication is required: one of these. */
+const SECURITY_SCHEMES = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    description: "A token of your identity provider or application (JWT), or a key of `backscroll key create`",
+  },
+  apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "A key of `backscroll key create`" },
+  cookie: {
+    type: "apiKey",
+    in: "cookie",
+    name: "backscroll",
+    description: "What `POST /api/login` sets; its name is `__Host-backscroll` where `PUBLIC_URL` is https",
+  },
+} as const;
+
 /** The API's description; `npm run generate` writes it to `openapi.json`. */
 export function openApiDocument(app: App): OpenApiDocument {
+  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
+    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
+  }
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: {
@@ -45,6 +64,7 @@ export function openApiDocument(app: App): OpenApiDocument {
         "characters; times are RFC 3339 in UTC. Every POST takes an `Idempotency-Key` header. Errors are " +
         "`application/problem+json`.",
     },
+    security: Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] })),
   }) as unknown as OpenApiDocument;
 }
 

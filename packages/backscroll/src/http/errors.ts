@@ -27,6 +27,7 @@ export const STATUS = {
   idempotency_key_in_progress: 409,
   body_too_large: 413,
   message_too_large: 413,
+  identity_provider_unavailable: 503,
   responder_failed: 502,
   responder_rate_limited: 503,
   responder_timeout: 504,
@@ -72,6 +73,7 @@ export function problemResponse(error: BackscrollError, requestId: string): Resp
   const headers = new Headers({ "content-type": "application/problem+json", "x-request-id": requestId });
   const { retryAfterSeconds } = error.details;
   if (retryAfterSeconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterSeconds))));
+  if (error.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   if (NOT_BY_ITSELF.has(error.code)) headers.set("x-should-retry", "false");
   return new Response(JSON.stringify(body), { status, headers });
 }

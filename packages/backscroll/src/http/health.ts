@@ -2,12 +2,14 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { BackscrollError } from "../domain/errors.ts";
 import { checkHealth } from "../service/health.ts";
 import type { App } from "./context.ts";
-import { json, problems } from "./json.ts";
+import { json } from "./json.ts";
+import { Problem } from "./schemas.ts";
 
 const live = createRoute({
   method: "get",
   path: "/livez",
   operationId: "livez",
+  security: [],
   summary: "The process lives",
   responses: { 200: { description: "It does", ...json(z.object({ status: z.literal("ok") })) } },
 });
@@ -16,6 +18,7 @@ const ready = createRoute({
   method: "get",
   path: "/readyz",
   operationId: "readyz",
+  security: [],
   summary: "PostgreSQL answers, and the service is not stopping; without its cache it is degraded, and ready",
   responses: {
     200: {
@@ -28,7 +31,10 @@ const ready = createRoute({
         }),
       ),
     },
-    503: problems("database_unavailable", "shutting_down")[503] as { description: string },
+    503: {
+      description: "`database_unavailable`, `shutting_down`",
+      content: { "application/problem+json": { schema: Problem } },
+    },
   },
 });
 

@@ -12,10 +12,21 @@ export function json<Schema extends z.ZodType>(
   return { content: { "application/json": { schema } } };
 }
 
+/** Whoever asks, and whatever for. */
+const ALWAYS: readonly ErrorCode[] = [
+  "invalid_request",
+  "unauthenticated",
+  "forbidden",
+  "host_not_allowed",
+  "origin_not_allowed",
+  "user_erased",
+  "database_unavailable",
+  "identity_provider_unavailable",
+];
+
 /** The answers of a route that fails in these ways, beside what every route may answer. */
 export function problems(...codes: readonly ErrorCode[]): Record<number, { description: string; content: object }> {
-  const always: readonly ErrorCode[] = ["invalid_request", "unauthenticated", "database_unavailable"];
-  const byStatus = Map.groupBy(new Set([...always, ...codes]), (code) => STATUS[code]);
+  const byStatus = Map.groupBy(new Set([...ALWAYS, ...codes]), (code) => STATUS[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, own]) => [
       status,

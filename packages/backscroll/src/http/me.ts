@@ -1,9 +1,27 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { toIdentity } from "../domain/user.ts";
+import { type Identity, toIdentity, type UserName } from "../domain/user.ts";
 import { getUsage } from "../service/usage.ts";
+import type { Caller } from "./auth.ts";
 import type { App } from "./context.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
+
+export const MeShape = {
+  issuer: z.string(),
+  subject: z.string(),
+  email: z.string().nullable(),
+  is_admin: z.boolean().openapi({ description: "The caller sees what only admins see" }),
+  logged_in: z.boolean().openapi({ description: "By cookie: `POST /api/logout` ends it" }),
+};
+
+/** @returns the person whose history it is, and what whoever asks may do */
+export function toMe(
+  name: UserName,
+  { isAdmin, isLogin }: Pick<Caller, "isAdmin" | "isLogin">,
+): Identity & { is_admin: boolean; logged_in: boolean } {
+  const { issuer, subject, email } = toIdentity(name);
+  return { issuer, subject, email, is_admin: isAdmin, logged_in: isLogin };
+}
 
 const me = createRoute({
   method: "get",
@@ -12,8 +30,8 @@ const me = createRoute({
   summary: "Who am I",
   responses: {
     200: {
-      description: "The caller",
-      ...json(z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() }).openapi("Me")),
+      description: "The caller, or whom a backend's key acts for",
+      ...json(z.object(MeShape).openapi("Me")),
     },
     ...problems(),
   },
@@ -52,7 +70,7 @@ const usage = createRoute({
 });
 
 export function meRoutes(app: App): void {
-  app.openapi(me, (c) => c.json(toIdentity(c.var.user.name), 200));
+  app.openapi(me, (c) => c.json(toMe(c.var.user.name, c.var.caller), 200));
 
   app.openapi(usage, async (c) => {
     const found = await getUsage(c.var.deps, c.var.user.id, c.req.valid("query"));

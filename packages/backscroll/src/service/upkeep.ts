@@ -1,5 +1,6 @@
 import { errorMessage } from "../domain/errors.ts";
 import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
+import { deleteExpiredLogins } from "../postgres/logins.ts";
 import { finishErasures } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
 
@@ -11,6 +12,7 @@ export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
     try {
       await finishErasures(deps);
       while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
+      while ((await deleteExpiredLogins(deps.db, 1_000)) === 1_000);
     } catch (error) {
       if (!deps.stopping.aborted)
         deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");

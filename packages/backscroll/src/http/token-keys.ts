@@ -1,0 +1,63 @@
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import type { Deps } from "../service/deps.ts";
+
+/** Beside the requests: a key that the provider no longer shows is refused so much later at most. */
+const REFRESH_MS = 600_000;
+/** How long keys are good that cannot be read again: a provider may be away for as long. */
+const KEEP_MS = 3_600_000;
+const TIMEOUT_MS = 5_000;
+/** Between attempts, while the provider does not answer. */
+const RETRY_MS = 5_000;
+/** A key that nobody has seen is looked for at once, but no more often: anybody may make one up. */
+const UNKNOWN_KEY_MS = 10_000;
+
+/**
+ * The keys that a provider signs tokens with, read when they are needed and kept.
+ *
+ * @param options `unknownKeyMs` and `refreshMs` are shorter in tests
+ * @returns what throws identity_provider_unavailable as long as the keys cannot be read
+ */
+export function createRemoteKeys(
+  { log }: Pick<Deps, "log">,
+  url: string,
+  { unknownKeyMs = UNKNOWN_KEY_MS, refreshMs = REFRESH_MS }: { unknownKeyMs?: number; refreshMs?: number } = {},
+): JWTVerifyGetKey {
+  const keys = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: TIMEOUT_MS,
+    cooldownDuration: unknownKeyMs,
+    cacheMaxAge: KEEP_MS,
+  });
+  let nextRefreshAt = 0;
+  let failedAt = Number.NEGATIVE_INFINITY;
+  const onFailure = (error: unknown): void => {
+    failedAt = Date.now();
+    nextRefreshAt = failedAt + Math.min(RETRY_MS, refreshMs);
+    const reason = errorMessage(error instanceof Error ? (error.cause ?? error) : error);
+    log.warn({ error: reason }, "the keys of JWT_JWKS_URL cannot be read");
+  };
+  return async (header, token) => {
+    const now = Date.now();
+    if (!keys.fresh && now - failedAt < RETRY_MS) throw unavailable();
+    if (now >= nextRefreshAt) {
+      nextRefreshAt = now + refreshMs;
+      if (keys.fresh) keys.reload().catch(onFailure);
+    }
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
+      onFailure(error);
+      throw unavailable(error);
+    }
+  };
+}
+
+function unavailable(cause?: unknown): BackscrollError {
+  return new BackscrollError(
+    "identity_provider_unavailable",
+    "the token cannot be checked: its issuer's keys cannot be read just now",
+    { retryAfterSeconds: RETRY_MS / 1_000 },
+    { cause },
+  );
+}
