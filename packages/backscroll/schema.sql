@@ -24,9 +24,11 @@ create table audit_log (
   actor bytea,
   actor_key_id uuid,
   subject bytea,
-  conversation_id uuid,
-  constraint audit_log_pkey PRIMARY KEY (id)
+  sealed_conversation_id bytea,
+  constraint audit_log_pkey PRIMARY KEY (id),
+  constraint audit_log_action_check CHECK ((action = ANY (ARRAY['conversation_trashed'::text, 'conversation_deleted'::text, 'message_deleted'::text, 'conversation_exported'::text, 'person_exported'::text, 'everything_exported'::text, 'person_erased'::text, 'acted_for'::text])))
 );
+CREATE UNIQUE INDEX audit_log_acted_for_key ON audit_log USING btree (actor, actor_key_id, subject, (((at AT TIME ZONE 'UTC'::text))::date)) NULLS NOT DISTINCT WHERE (action = 'acted_for'::text);
 CREATE INDEX audit_log_actor_idx ON audit_log USING btree (actor, id);
 CREATE INDEX audit_log_subject_idx ON audit_log USING btree (subject, id);
 CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
