@@ -8,6 +8,7 @@ import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
+import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
 import { CommandError, createTerminal, EXIT } from "./terminal.ts";
@@ -49,6 +50,7 @@ function createProgram(): Command {
       .option("--user <email>", "give it all to this person, whoever the export names"),
     [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
   ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
+  addKeyCommands(program);
   const cache = program.command("cache").description("look after the cache");
   withSettings(
     cache
@@ -57,6 +59,31 @@ function createProgram(): Command {
     [...DATABASE_SETTINGS, ...REDIS_SETTINGS],
   ).action((flags) => dropCacheCommand(createTerminal(program.opts()), settings(flags)));
   return program;
+}
+
+function addKeyCommands(program: Command): void {
+  const key = program.command("key").description("API keys, for backends, scripts and logging in without tokens");
+  withSettings(
+    key
+      .command("create")
+      .description("make a key, and show it once: standard output is the key alone")
+      .requiredOption("--user <email>", "whose it is, as their tokens name them; they need not be known yet")
+      .option("--name <name>", "what people call it", "")
+      .option("--scope <scope>", "own: that user's history; admin: everybody's, by the header x-backscroll-user", "own")
+      .option("--expires-days <days>", "how long it is good, from 1 to 36500; default: until it is revoked"),
+    DATABASE_SETTINGS,
+  ).action((flags) => createKeyCommand(createTerminal(program.opts()), settings(flags), flags));
+  withSettings(
+    key.command("list").description("show every key, whose it is, and when it was last used"),
+    DATABASE_SETTINGS,
+  ).action((flags) => listKeysCommand(createTerminal(program.opts()), settings(flags)));
+  withSettings(
+    key
+      .command("revoke")
+      .description("end a key, and the logins made with it, within 5 seconds")
+      .argument("<id>", "its id, as `key list` shows it"),
+    DATABASE_SETTINGS,
+  ).action((id: string, flags) => revokeKeyCommand(createTerminal(program.opts()), settings(flags), id));
 }
 
 const DATABASE_SETTINGS: readonly SettingName[] = ["databaseUrl", "dataDir", "logLevel"];

@@ -5,10 +5,12 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import pc from "picocolors";
-import { loadConfig } from "../config.ts";
+import { type Config, isAuthRequired, loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
 import { create } from "../create.ts";
 import { isLoopback } from "../domain/loopback.ts";
+import { hasUsableApiKey } from "../service/api-keys.ts";
+import type { Deps } from "../service/deps.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
 /**
@@ -22,11 +24,12 @@ export async function serve(
 ): Promise<void> {
   const startedAt = performance.now();
   const config = loadConfig(process.env, flags);
-  if (!isLoopback(config.host)) {
+  if (!isLoopback(config.host) && !isAuthRequired(config)) {
     throw new CommandError(
       EXIT.usage,
-      `HOST is not loopback, and there is no authentication: everybody who reaches the port would read everything. ` +
-        "Listen on 127.0.0.1 and put a server that knows its users in front",
+      "HOST is not loopback, and there is no authentication: everybody who reaches the port would read everything. " +
+        "Set JWT_SECRET (or JWT_JWKS_URL, JWT_ISSUER and JWT_AUDIENCE) to accept your users' tokens, or AUTH=required " +
+        "to accept only keys of `backscroll key create`; or let HOST be 127.0.0.1",
     );
   }
   // Signals that come while it starts are not lost: it stops as soon as it has started.
@@ -39,10 +42,12 @@ export async function serve(
     await listen(server, config.host, config.port);
     const { port } = server.address() as AddressInfo;
     const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-    const { database, cache, responder } = backscroll.description;
+    const { database, cache, responder, users } = backscroll.description;
     const readyMs = Math.round(performance.now() - startedAt);
     if (terminal.json)
-      terminal.data(`${JSON.stringify({ url: origin, version, database, cache, responder, ready_ms: readyMs })}\n`);
+      terminal.data(
+        `${JSON.stringify({ url: origin, version, database, cache, responder, users, ready_ms: readyMs })}\n`,
+      );
     const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
     terminal.say(`${pc.bold("Backscroll")} ${version}`);
     terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
@@ -50,9 +55,10 @@ export async function serve(
     terminal.say(`  Database  ${database}${size}`);
     terminal.say(`  Cache     ${cache}`);
     terminal.say(`  Model     ${responder}`);
-    terminal.say("  Users     no authentication: everybody on this machine is you@localhost");
+    terminal.say(`  Users     ${users}`);
     if (backscroll.deps.cache.state === "unavailable")
       terminal.warn("the cache does not answer yet: reads are served from PostgreSQL meanwhile");
+    await warnIfNobodyGetsIn(terminal, config, backscroll.deps);
     terminal.say(`Ready in ${readyMs} ms. Ctrl+C stops it.`);
     await stop.requested;
     terminal.say("Stopping: finishing what runs …");
@@ -63,6 +69,15 @@ export async function serve(
     stop.dispose();
   }
   terminal.say("Stopped. Everything is saved.");
+}
+
+async function warnIfNobodyGetsIn(terminal: Terminal, config: Config, deps: Deps): Promise<void> {
+  if (!isAuthRequired(config) || config.jwtSecret !== undefined || config.jwtJwksUrl !== undefined) return;
+  if (await hasUsableApiKey(deps)) return;
+  terminal.warn(
+    "nobody can get in yet: there is no key. To make the first one: " +
+      "backscroll key create --user you@example.com --scope admin",
+  );
 }
 
 const ECHO_MS = 500;
