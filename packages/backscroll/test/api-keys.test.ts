@@ -45,7 +45,7 @@ async function listKeys(database: Record<string, string>): Promise<Listed[]> {
 test("a key of the command line opens its owner's history on a running service, until it is revoked", async () => {
   const database = await ownDatabase();
   const service = await startService([], { ...database, AUTH: "required" });
-  await expect.poll(service.stderr).toContain("backscroll key create --user you@example.com --scope admin");
+  await expect.poll(() => service.stderr()).toContain("backscroll key create --user you@example.com --scope admin");
   const { id, key } = await createKey(database, "--user", ADA, "--name", "script");
   expect(key).toMatch(/^bsk_[A-Za-z0-9_-]{43}$/);
 

@@ -1,6 +1,5 @@
 import { SignJWT } from "jose";
 import { expect, test } from "vitest";
-import type { BackscrollOptions } from "../src/create.ts";
 import { createTokenVerifier, type TokenSettings } from "../src/http/token-auth.ts";
 import { createRemoteKeys } from "../src/http/token-keys.ts";
 import { bearer, startAuthenticated, startWithIssuer } from "./authenticated-services.ts";
@@ -151,7 +150,7 @@ test("a token that is meant for somebody in particular is refused where nobody s
 
 test("the claim that names the user is the one that is configured", async () => {
   const named = async (jwtEmailClaim: string, claims: object): Promise<unknown> => {
-    const { send } = await startAuthenticated({ jwtSecret: SECRET, jwtEmailClaim } as BackscrollOptions);
+    const { send } = await startAuthenticated({ jwtSecret: SECRET, jwtEmailClaim });
     const token = await new SignJWT({ ...claims, exp: NOW() + 60 })
       .setProtectedHeader({ alg: "HS256" })
       .sign(new TextEncoder().encode(SECRET));
