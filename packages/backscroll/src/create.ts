@@ -156,6 +156,7 @@ export async function create(
       },
       log,
       userIds: new LRUCache({ max: 10_000 }),
+      notedActedFor: new LRUCache({ max: 10_000 }),
       serverId: randomUUID(),
       runningReplies: new Map(),
       followedReplies: new Map(),

@@ -2,6 +2,7 @@ import type { MiddlewareHandler } from "hono";
 import type { Actor } from "../domain/actor.ts";
 import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import type { UserName } from "../domain/user.ts";
+import { noteActedFor } from "../service/audit.ts";
 import { resolveUser } from "../service/users.ts";
 import type { Context, Variables } from "./context.ts";
 
@@ -78,7 +79,9 @@ export function authenticated(findCredentials: FindCredentials): MiddlewareHandl
     const ownId = await resolveUser(deps, user, { issuedAt });
     c.set("caller", { actor: { userId: ownId, keyId }, ...caller });
     const name = actsFor(c, caller.mayActForOthers);
-    c.set("user", name === null ? { id: ownId, name: user } : { id: await resolveUser(deps, name), name });
+    const id = name === null ? ownId : await resolveUser(deps, name);
+    if (id !== ownId) await noteActedFor(deps, c.var.caller.actor, id);
+    c.set("user", { id, name: name ?? user });
     await next();
   };
 }

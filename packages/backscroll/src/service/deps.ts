@@ -20,6 +20,8 @@ export interface Deps {
   readonly log: Log;
   /** user numbers by identity: they never change */
   readonly userIds: LRUCache<string, number>;
+  /** who was seen today to act for whom: it is in the audit log */
+  readonly notedActedFor: LRUCache<string, true>;
   /** of this process; another run has another */
   readonly serverId: string;
   readonly runningReplies: RunningReplies;
