@@ -87,8 +87,16 @@ const SCRIPT: Step[] = [
   ["restoreConversation", "/api/conversations/c/restore"],
   ["deleteConversation", "/api/conversations/c?permanent=true"],
 ];
-/** For as long as a reply is being written only: see `chat-transport.test.ts`; and without an end: `events.test.ts`. */
-const ELSEWHERE = ["followReply 200 text/event-stream", "followChanges 200 text/event-stream"];
+/**
+ * For as long as a reply is being written only: see `chat-transport.test.ts`; without an end: `events.test.ts`; where
+ * the service itself knows who somebody is: `login.test.ts`.
+ */
+const ELSEWHERE = [
+  "login 200 application/json",
+  "logout 200 application/json",
+  "followReply 200 text/event-stream",
+  "followChanges 200 text/event-stream",
+];
 
 test("every answer of every operation is as the document describes it, with nothing that it does not", async ({
   services,
