@@ -149,9 +149,41 @@ test("a port in use suggests another and exits 1", async () => {
 });
 
 test("without authentication another address than loopback is refused, and nothing is started", async () => {
-  const { status, stderr } = await runCommand(["--host", "0.0.0.0"], await ownDatabase());
-  expect(status).toBe(2);
-  expect(stderr).toContain("HOST is not loopback");
+  // Nobody looks for the database.
+  const database = { DATABASE_URL: "postgresql://nobody@127.0.0.1:1/none" };
+  for (const host of ["0.0.0.0", "::", "192.0.2.1", "127.0.0.1.example.com"]) {
+    const { status, stderr } = await runCommand(["--host", host], database);
+    expect(status, host).toBe(2);
+    expect(stderr).toContain("HOST is not loopback");
+    for (const way of ["JWT_SECRET", "JWT_JWKS_URL", "AUTH=required", "127.0.0.1"]) expect(stderr).toContain(way);
+  }
+});
+
+test("with authentication any address may be listened on, and the banner says what is accepted", async () => {
+  const database = await ownDatabase();
+  const secret = "planted-secret-of-more-than-32-bytes";
+  const jwks = { JWT_JWKS_URL: "https://id.example.com/jwks?k=planted", JWT_ISSUER: "i", JWT_AUDIENCE: "a" };
+  const banners: [users: string, environment: Record<string, string>][] = [
+    ["API keys", { AUTH: "required" }],
+    ["tokens (HS256) and API keys", { JWT_SECRET: secret }],
+    ["tokens (RS256, https://id.example.com/jwks) and API keys", jwks],
+    ["tokens (EdDSA, https://id.example.com/jwks) and API keys", { ...jwks, JWT_ALGORITHM: "EdDSA" }],
+  ];
+  for (const [users, environment] of banners) {
+    const service = startCommand(["--port", "0", "--host", "0.0.0.0"], { ...database, ...environment });
+    await expect.poll(() => service.stderr(), { timeout: 15_000 }).toContain("Ready in");
+    expect(service.stderr()).toContain(`  Users     ${users}\n`);
+    expect(service.stderr()).not.toContain("planted");
+    expect(service.stderr().includes("nobody can get in yet"), users).toBe(users === "API keys");
+    service.child.kill("SIGTERM");
+    expect(await service.ended).toBe(0);
+  }
+});
+
+test("without authentication the banner says that everybody is one user", async () => {
+  const service = startCommand(["--port", "0"], await ownDatabase());
+  await expect.poll(() => service.stderr(), { timeout: 15_000 }).toContain("Ready in");
+  expect(service.stderr()).toContain("  Users     no authentication: everybody on this machine is you@localhost\n");
 });
 
 test("a bad setting is named with what it must be, never with its value", async () => {
