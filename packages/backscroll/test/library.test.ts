@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test as plain } from "vitest";
-import { BackscrollError, createBackscroll } from "../src/index.ts";
+import { type Authenticate, BackscrollError, createBackscroll, type UserName } from "../src/index.ts";
 import { newSchema, test } from "./services.ts";
 
 const ADA = "ada@example.com";
@@ -36,6 +36,25 @@ plain("ten lines give a working history: create, save, recent, full history, lis
   ]);
   await expect(conversations.getRecentMessages(ADA, id)).rejects.toMatchObject({ code: "conversation_not_found" });
   await backscroll.close();
+});
+
+plain("a host says who is calling, and ADMINS who of its users is one", async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const people: Record<string, UserName> = {
+    ada: ADA,
+    bob: BOB,
+    namesake: { issuer: "https://elsewhere.example.com/", subject: ADA, email: ADA },
+  };
+  const authenticate: Authenticate = (request) => people[request.headers.get("x-who") ?? ""];
+  const { fetch, close } = await createBackscroll({ databaseUrl, logLevel: "silent", admins: [ADA], authenticate });
+  onTestFinished(close);
+  const me = async (who: string): Promise<unknown> =>
+    (await fetch(new Request("http://localhost/api/me", { headers: { "x-who": who } }))).json();
+  expect(await me("ada")).toMatchObject({ subject: ADA, is_admin: true });
+  expect(await me("bob")).toMatchObject({ subject: BOB, is_admin: false });
+  expect(await me("namesake")).toMatchObject({ subject: ADA, is_admin: false });
+  expect(await me("nobody")).toMatchObject({ code: "unauthenticated" });
 });
 
 plain("an option that cannot be is named, as a setting is", async () => {

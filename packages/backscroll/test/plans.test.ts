@@ -1,11 +1,13 @@
 import { expect } from "vitest";
 import { findVersion } from "../src/postgres/conversations.ts";
 import type { Database, Statement } from "../src/postgres/pool.ts";
+import { createApiKeyFinder } from "../src/service/api-keys.ts";
 import { createAppender } from "../src/service/appender.ts";
 import * as conversations from "../src/service/conversations.ts";
 import type { Deps } from "../src/service/deps.ts";
 import { exportConversation } from "../src/service/export.ts";
 import * as history from "../src/service/history.ts";
+import { createLogins } from "../src/service/logins.ts";
 import * as messages from "../src/service/messages.ts";
 import { checkpointReplies } from "../src/postgres/running-generations.ts";
 import { followReply, stopReply } from "../src/service/remote-reply.ts";
@@ -39,6 +41,13 @@ async function seed(services: Services): Promise<messages.ConversationName> {
   await run(`
     insert into usage_daily (user_id, day, role, model, messages, tokens_used)
     select id, current_date - n, 'user', '', 1, 1 from users, generate_series(1, 60) as n`);
+  await run(`
+    insert into api_keys (id, user_id, name, key_sha256, scope)
+    select gen_random_uuid(), id, '', sha256((id || ' ' || n)::bytea), 'own'
+      from users, generate_series(1, 50) as n`);
+  await run(`
+    insert into logins (cookie_sha256, user_id, api_key_id, is_admin, expires_at)
+    select key_sha256, user_id, id, false, now() + interval '1 day' from api_keys`);
   await run("analyze");
   return at;
 }
@@ -87,6 +96,8 @@ test("no hot statement reads a table from end to end, planned with or without it
   await conversations.listDeletedConversations(deps, at.userId);
   for await (const piece of await exportConversation(deps, at, "json")) expect(piece).not.toBe("");
   await getUsage(deps, at.userId, {});
+  await createApiKeyFinder(deps)(`bsk_${"x".repeat(43)}`);
+  await createLogins(deps).find("x".repeat(43));
   await conversations.deleteConversation(deps, at, { permanent: true });
 
   const client = await services.deps.db.pool.connect();
@@ -103,7 +114,7 @@ test("no hot statement reads a table from end to end, planned with or without it
     // PostgreSQL 15 cannot plan without values: half as many.
     expect(plans.length).toBeGreaterThan(canPlanWithoutValues ? 40 : 20);
     const scanning = plans.filter(([, plan]) =>
-      /Seq Scan on (messages|conversations|deleted_messages|usage_daily)/.test(plan),
+      /Seq Scan on (messages|conversations|deleted_messages|usage_daily|api_keys|logins)/.test(plan),
     );
     expect(scanning.map(([name, plan]) => `${name}\n${plan}`).join("\n\n")).toBe("");
   } finally {
