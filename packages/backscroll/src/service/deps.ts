@@ -48,6 +48,8 @@ interface ServiceSettings {
   readonly responderTimeoutMs: number;
   /** a server that has not said for so long that it writes a reply is taken for dead */
   readonly replyHeartbeatTimeoutMs: number;
+  /** conversations that nobody wrote in for so many days are erased; 0: none */
+  readonly retentionDays: number;
   /** how long an Idempotency-Key is remembered */
   readonly idempotencyKeepMs: number;
 }

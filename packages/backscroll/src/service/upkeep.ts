@@ -3,6 +3,7 @@ import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
 import { deleteExpiredLogins } from "../postgres/logins.ts";
 import { finishErasures } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
+import { eraseWhatIsDue } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;
 
@@ -11,6 +12,7 @@ export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
   const run = async (): Promise<void> => {
     try {
       await finishErasures(deps);
+      await eraseWhatIsDue(deps);
       while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
       while ((await deleteExpiredLogins(deps.db, 1_000)) === 1_000);
     } catch (error) {
