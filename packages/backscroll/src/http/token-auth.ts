@@ -20,7 +20,7 @@ export interface TokenSettings {
   readonly clockToleranceS: number;
 }
 
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly user: Identity;
   /** the beginning of time for a token without `iat`: it may be older than any erasure */
   readonly issuedAt: Date;
