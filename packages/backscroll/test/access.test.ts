@@ -77,6 +77,10 @@ const ROWS: Record<string, Row> = {
   followChanges: { kind: "personal", own: 200 },
   getMe: { kind: "personal", own: 200 },
   getUsage: { kind: "personal", own: 200 },
+  exportMe: { kind: "personal", own: 200 },
+  listAudit: { kind: "admin", own: 200 },
+  exportMe: { kind: "personal", own: 200 },
+  listAudit: { kind: "admin", own: 200 },
 };
 /** It has its credentials in its body. */
 const LOGIN = "login";
@@ -199,7 +203,7 @@ test("what needs no credentials: the description, and whether it lives", async (
 });
 
 async function start(): Promise<Service> {
-  return startWithIssuer({ admins: [ADMIN], rateLimits: "off" });
+  return startWithIssuer({ admins: [ADMIN] });
 }
 
 async function find({ services }: Service, id: string): Promise<{ operation: ApiOperation; row: Row }> {

@@ -26,7 +26,13 @@ export async function startAuthenticated(options: BackscrollOptions = {}): Promi
 
 /** @returns another server on this database */
 export async function authenticatedOn(databaseUrl: string, options: BackscrollOptions = {}): Promise<Authenticated> {
-  const services = await createServices({ local: true, auth: "required", ...options, databaseUrl });
+  const services = await createServices({
+    local: true,
+    auth: "required",
+    rateLimits: "off",
+    ...options,
+    databaseUrl,
+  });
   onTestFinished(() => services.close());
   const send: Authenticated["send"] = (method, path, headers = {}, body) =>
     services.call("", method, path, body, headers);
