@@ -1,4 +1,4 @@
-import { exportAll } from "../packages/backscroll/src/service/export.ts";
+import { exportPerson } from "../packages/backscroll/src/service/export.ts";
 import { type Bench, say, USER } from "./bench-context.ts";
 import { runSql } from "./database.ts";
 import { planCell } from "./growth.ts";
@@ -48,7 +48,7 @@ export async function measureExports({ backscroll, seeded, database }: Bench, si
       http.open(`/api/conversations/${seeded.largeId}/export`),
     );
     await add(`export of ${size.conversations.toLocaleString("en-US")} conversations of four messages`, () =>
-      Promise.resolve(exportAll(deps, { userId: seeded.busyUserId })),
+      exportPerson(deps, seeded.busyUserId, { actor: null }),
     );
     return {
       title: "Exports",

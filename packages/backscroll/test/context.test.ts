@@ -137,7 +137,7 @@ test("results whose call is beyond the number of messages, or deleted, are left 
   expect(await contextAt(bounded, at, 4)).toEqual({ messages: [user("?")], leftOut: 3 });
   const services = await start();
   const there = await conversationOf(services, said);
-  await deleteMessage(services.deps, there, "m1");
+  await deleteMessage(services.deps, there, { messageId: "m1", actor: null });
   expect(await contextAt(services, there, 4)).toEqual({ messages: [user("?")], leftOut: 2 });
 });
 
@@ -179,8 +179,8 @@ test("what came after the question is not shown and not counted, be it a reply o
     const services = await start({ contextMessages, cacheMessageLimit: 5 });
     const said = Array.from({ length: 40 }, (_, i) => user(`m${i + 1}`));
     const at = await conversationOf(services, said);
-    await deleteMessage(services.deps, at, "m3");
-    await deleteMessage(services.deps, at, "m39");
+    await deleteMessage(services.deps, at, { messageId: "m3", actor: null });
+    await deleteMessage(services.deps, at, { messageId: "m39", actor: null });
     for (const seq of [40, 38, 37, 30, 12]) {
       const upTo = said.slice(0, seq).filter(({ content }) => content !== "m3" && content !== "m39");
       const messages = upTo.slice(-contextMessages);
@@ -225,7 +225,7 @@ test("a question that was deleted, and a conversation that is gone or somebody e
   services,
 }) => {
   const at = await conversationOf(services, [user("one"), user("two")]);
-  await deleteMessage(services.deps, at, "m2");
+  await deleteMessage(services.deps, at, { messageId: "m2", actor: null });
   await expect(contextAt(services, at, 2)).rejects.toMatchObject({ code: "message_not_found" });
   const bob = await services.newConversation("bob@example.com");
   const bobs = { userId: bob.userId, conversationId: at.conversationId };
@@ -247,7 +247,8 @@ test("any history: what is shown is what a simple reading of the rules shows", a
       return { role, content, status: role === "assistant" && random(3) === 0 ? "failed" : "complete" };
     });
     const at = await conversationOf(services, said);
-    for (let i = 0; i < 5; i += 1) await deleteMessage(services.deps, at, `m${1 + i * 10 + random(10)}`);
+    for (let i = 0; i < 5; i += 1)
+      await deleteMessage(services.deps, at, { messageId: `m${1 + i * 10 + random(10)}`, actor: null });
     const stored = (await getFullHistory(services.deps, at, { pageSize: 200 })).messages.map(parseMessageJson);
     for (const { seq, role } of stored) {
       if (role !== "user") continue;

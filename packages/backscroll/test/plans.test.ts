@@ -82,7 +82,7 @@ test("no hot statement reads a table from end to end, planned with or without it
   await history.getRecentMessages(deps, at);
   await history.getRecentMessages(deps, at, { from: new Date(Date.now() - 3_600_000), fields: ["id"] });
   await history.getFullHistory(deps, at, { page: 200 });
-  await messages.deleteMessage(deps, at, "one");
+  await messages.deleteMessage(deps, at, { messageId: "one", actor: null });
   await history.getFullHistory(deps, at, { page: 200, from: new Date(Date.now() - 80_000_000) });
   await history.getMessagesAround(deps, at, { around: "together-3" });
   await messages.editMessage(deps, at, "together-3", { content: "y", expectedVersion: null });
@@ -94,11 +94,11 @@ test("no hot statement reads a table from end to end, planned with or without it
   const first = await conversations.listConversationsFrom(deps, at.userId, { limit: 5 });
   await conversations.listConversationsFrom(deps, at.userId, { limit: 5, cursor: first.nextCursor ?? "" });
   await conversations.listDeletedConversations(deps, at.userId);
-  for await (const piece of await exportConversation(deps, at, "json")) expect(piece).not.toBe("");
+  for await (const piece of await exportConversation(deps, at, { actor: null })) expect(piece).not.toBe("");
   await getUsage(deps, at.userId, {});
   await createApiKeyFinder(deps)(`bsk_${"x".repeat(43)}`);
   await createLogins(deps).find("x".repeat(43));
-  await conversations.deleteConversation(deps, at, { permanent: true });
+  await conversations.deleteConversation(deps, at, { actor: null, permanent: true });
 
   const client = await services.deps.db.pool.connect();
   try {

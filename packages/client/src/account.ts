@@ -1,5 +1,5 @@
 import type { RequestOptions, Send } from "./operation.ts";
-import type { Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
+import type { AuditPage, AuditQuery, Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
 
 /** Every method throws `BackscrollApiError` and `BackscrollConnectionError`; codes named here are each one's own. */
 export interface AccountMethods {
@@ -27,6 +27,13 @@ export interface AccountMethods {
     query?: { readonly from?: string | undefined; readonly to?: string | undefined },
     options?: RequestOptions,
   ): Promise<Usage>;
+  /**
+   * Who deleted, exported, erased, or acted for somebody, newest first; for admins.
+   *
+   * @param query `user`: what they did, or what was done to their history; `limit` 1 to 200, default 50
+   * @throws {BackscrollApiError} forbidden, invalid_cursor
+   */
+  listAudit(query?: AuditQuery, options?: RequestOptions): Promise<AuditPage>;
   /** The process lives. Asked once: `retries` is 0 unless given. */
   livez(options?: RequestOptions): Promise<Live>;
   /**
@@ -47,6 +54,8 @@ export function accountMethods(send: Send): AccountMethods {
     getMe: async (options) => send<Me>({ method: "GET", path: "/api/me" }, options),
     getUsage: async (query = {}, options) =>
       send<Usage>({ method: "GET", path: "/api/usage", query: { ...query } }, options),
+    listAudit: async (query = {}, options) =>
+      send<AuditPage>({ method: "GET", path: "/api/audit", query: { ...query } }, options),
     livez: async (options) =>
       send<Live>({ method: "GET", path: "/livez" }, { ...options, retries: options?.retries ?? 0 }),
     readyz: async (options) =>

@@ -18,6 +18,8 @@ export interface TransferMethods {
     query?: { readonly format?: "json" | "markdown" | undefined },
     options?: RequestOptions,
   ): Promise<ReadableStream<Uint8Array>>;
+  /** The same for everything there is of the caller, in the format that `importConversations` reads. */
+  exportMe(options?: RequestOptions): Promise<ReadableStream<Uint8Array>>;
   /**
    * Reads an export. What is there already is skipped, so an import that broke off is simply run again. It may take as
    * long as it likes unless `timeoutMs` says else.
@@ -33,6 +35,7 @@ export function transferMethods(send: Send): TransferMethods {
     async exportConversation(id, query = {}, options) {
       return send.stream({ method: "GET", path: path`/api/conversations/${id}/export`, query: { ...query } }, options);
     },
+    exportMe: async (options) => send.stream({ method: "GET", path: "/api/me/export" }, options),
     async importConversations(source, options) {
       return send<ImportResult>(
         { method: "POST", path: "/api/import", rawBody: source },

@@ -222,6 +222,46 @@ export interface Problem {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
 
+/** One thing that somebody did; nothing of what was said is in it. */
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: string;
+  readonly action:
+    | "conversation_trashed"
+    | "conversation_deleted"
+    | "message_deleted"
+    | "conversation_exported"
+    | "person_exported"
+    | "everything_exported"
+    | "person_erased"
+    | "acted_for";
+  /** null: the service, or its operator at the command line */
+  readonly actor: AuditedUser | null;
+  /** the API key that was used */
+  readonly actor_key_id: string | null;
+  /** whose history it was; null: everybody's */
+  readonly subject: AuditedUser | null;
+  readonly conversation_id: string | null;
+}
+
+export interface AuditQuery {
+  readonly user?: string | undefined;
+  readonly action?: AuditEntry["action"] | undefined;
+  /** `next_cursor` of the page before */
+  readonly cursor?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface AuditPage {
+  readonly entries: readonly AuditEntry[];
+  readonly next_cursor: string | null;
+}
+
+/** `user` null: was erased, and nobody can tell who it was. */
+export interface AuditedUser {
+  readonly user: string | null;
+}
+
 /** What changed: ids and versions. A newer service may tell of more kinds. */
 export type Change =
   /** the feed is open: what changes from now on is told */

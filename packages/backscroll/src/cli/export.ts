@@ -5,9 +5,10 @@ import { pipeline } from "node:stream/promises";
 import { loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
 import { create } from "../create.ts";
+import type { Conversation } from "../domain/conversation.ts";
 import { errorMessage } from "../domain/errors.ts";
 import { findUser } from "../service/users.ts";
-import { exportAll } from "../service/export.ts";
+import { exportEverything, exportPerson } from "../service/export.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
 export async function exportCommand(
@@ -24,14 +25,15 @@ export async function exportCommand(
     if (user !== undefined && userId === null) throw new CommandError(EXIT.failed, `nobody here is ${user}`);
     let conversations = 0;
     let messages = 0;
-    const pieces = exportAll(backscroll.deps, {
-      ...(userId !== null && { userId }),
-      onConversation(conversation) {
-        conversations += 1;
-        messages += conversation.messageCount;
-        progress.update(messages, null, "messages");
-      },
-    });
+    const onConversation = ({ messageCount }: Conversation): void => {
+      conversations += 1;
+      messages += messageCount;
+      progress.update(messages, null, "messages");
+    };
+    const pieces =
+      userId === null
+        ? await exportEverything(backscroll.deps, { actor: null, onConversation })
+        : await exportPerson(backscroll.deps, userId, { actor: null, onConversation });
     if (output === undefined || output === "-") await writeToStdout(pieces);
     else await writeWhole(output, pieces);
     progress.end();

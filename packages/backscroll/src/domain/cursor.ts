@@ -32,6 +32,18 @@ export function decodeConversationCursor(cursor: string): ConversationCursor {
   return found;
 }
 
+/** A place in the audit log. */
+export function encodeAuditCursor(id: string): string {
+  return Buffer.from(`a${id}`).toString("base64url");
+}
+
+/** @throws {BackscrollError} invalid_cursor */
+export function decodeAuditCursor(cursor: string): string {
+  const match = /^a(\d{1,18})$/.exec(decode(cursor));
+  if (match?.[1] === undefined || encodeAuditCursor(match[1]) !== cursor) throw invalidCursor();
+  return match[1];
+}
+
 function decode(cursor: string): string {
   return Buffer.from(cursor, "base64url").toString("latin1");
 }

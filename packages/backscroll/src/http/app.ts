@@ -3,6 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import { BackscrollError, errorMessage, invalidRequest } from "../domain/errors.ts";
 import { mintId } from "../domain/ids.ts";
 import type { Deps } from "../service/deps.ts";
+import { auditRoutes } from "./audit.ts";
 import { authenticated, type FindCredentials } from "./auth.ts";
 import { malformedJson, readBody } from "./body.ts";
 import type { App, Context, Variables } from "./context.ts";
@@ -72,6 +73,7 @@ export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, me
   transferRoutes(app);
   eventRoutes(app);
   meRoutes(app);
+  auditRoutes(app);
 
   app.notFound((c) =>
     problemResponse(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c.var.requestId),

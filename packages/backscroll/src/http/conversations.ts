@@ -187,7 +187,7 @@ export function conversationRoutes(app: App): void {
   app.openapi(remove, async (c) => {
     const at = { userId: c.var.user.id, ...c.req.valid("param") };
     const { permanent = false } = c.req.valid("query");
-    await conversations.deleteConversation(c.var.deps, at, { permanent });
+    await conversations.deleteConversation(c.var.deps, at, { actor: c.var.caller.actor, permanent });
     return c.json({ message: "Conversation deleted successfully" }, 200);
   });
 

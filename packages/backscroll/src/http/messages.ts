@@ -79,7 +79,8 @@ export function messageRoutes(app: App): void {
 
   app.openapi(remove, async (c) => {
     const { messageId, conversationId } = c.req.valid("param");
-    await messages.deleteMessage(c.var.deps, { userId: c.var.user.id, conversationId }, messageId);
+    const at = { userId: c.var.user.id, conversationId };
+    await messages.deleteMessage(c.var.deps, at, { messageId, actor: c.var.caller.actor });
     return c.json({ message: "Message deleted successfully" }, 200);
   });
 }

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { ImportResult as WireImportResult } from "backscroll-client";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
-import { EXPORT_FORMATS, exportConversation } from "../service/export.ts";
+import { EXPORT_FORMATS, exportConversation, exportPerson } from "../service/export.ts";
 import { type ImportResult, importConversations } from "../service/import.ts";
 import type { App, Variables } from "./context.ts";
 import { json, problems } from "./json.ts";
@@ -25,6 +25,23 @@ const exportRoute = createRoute({
       },
     },
     ...problems("conversation_not_found"),
+  },
+});
+
+const exportMeRoute = createRoute({
+  method: "get",
+  path: "/api/me/export",
+  operationId: "exportMe",
+  summary: "Download everything there is of a person",
+  description:
+    "Conversations, those in the trash too, sessions, usage, what is known of their keys and logins, and what the " +
+    "audit log says of them. `POST /api/import` reads the conversations that are not in the trash.",
+  responses: {
+    200: {
+      description: "All of it, streamed",
+      content: { "application/json": { schema: { type: "object", description: "See docs/export-format.md" } } },
+    },
+    ...problems("user_erased"),
   },
 });
 
@@ -70,13 +87,15 @@ export function transferRoutes(app: App): void {
   app.openapi(exportRoute, async (c) => {
     const { conversationId } = c.req.valid("param");
     const { format = "json" } = c.req.valid("query");
-    const pieces = await exportConversation(c.var.deps, { userId: c.var.user.id, conversationId }, format);
+    const at = { userId: c.var.user.id, conversationId };
+    const pieces = await exportConversation(c.var.deps, at, { actor: c.var.caller.actor, format });
     const [type, extension] = format === "json" ? ["application/json", "json"] : ["text/markdown; charset=utf-8", "md"];
-    const headers = {
-      "content-type": type,
-      "content-disposition": `attachment; filename="${conversationId.replaceAll(":", "_")}.${extension}"`,
-    };
-    return new Response(toStream(pieces, c.var), { headers });
+    return attachment(c.var, pieces, { type, name: `${conversationId.replaceAll(":", "_")}.${extension}` });
+  });
+
+  app.openapi(exportMeRoute, async (c) => {
+    const pieces = await exportPerson(c.var.deps, c.var.user.id, { actor: c.var.caller.actor });
+    return attachment(c.var, pieces, { type: "application/json", name: "backscroll.json" });
   });
 
   app.openapi(importRoute, async (c) => {
@@ -86,6 +105,17 @@ export function transferRoutes(app: App): void {
     const source = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
     return c.json(toWireImportResult(await importConversations(c.var.deps, c.var.user.id, source)), 200);
   });
+}
+
+/** As `jsonText`: the description cannot see into it. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it takes the type its place asks for
+function attachment<Typed>(
+  variables: Variables,
+  pieces: AsyncIterable<string>,
+  { type, name }: { type: string; name: string },
+): Typed {
+  const headers = { "content-type": type, "content-disposition": `attachment; filename="${name}"` };
+  return new Response(toStream(pieces, variables), { headers }) as Typed;
 }
 
 /** Pulled only as fast as the client reads. What fails on the way cuts the connection: half never looks whole. */

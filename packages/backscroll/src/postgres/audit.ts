@@ -65,3 +65,113 @@ export async function insertAuditRow(db: Queryable, row: AuditRow): Promise<void
     values: [row.action, row.actor, row.actorKeyId, row.subject, row.sealedConversationId],
   });
 }
+
+/** Both null: erased. */
+interface NamedPerson {
+  readonly userId: number | null;
+  readonly user: string | null;
+}
+
+/** One row, with who is meant as long as they are here. */
+export interface NamedAuditRow {
+  readonly id: string;
+  readonly at: Date;
+  readonly action: AuditAction;
+  /** null: the service, or its operator */
+  readonly actor: NamedPerson | null;
+  readonly actorKeyId: string | null;
+  /** null: everybody's history */
+  readonly subject: NamedPerson | null;
+  readonly subjectKey: Buffer | null;
+  readonly sealedConversationId: Buffer | null;
+}
+
+export interface AuditPage {
+  /** null: all */
+  readonly action: AuditAction | null;
+  /** only what was written before this one; null: from the newest */
+  readonly beforeId: string | null;
+  readonly limit: number;
+}
+
+const MATCHES = "($1::text is null or action = $1) and ($2::bigint is null or id < $2)";
+
+/** @returns rows of `page`, with the names of those who are here */
+function named(page: string): string {
+  return `
+    select l.*, actor_user.id as actor_user_id, actor_user.subject as actor_name,
+           subject_user.id as subject_user_id, subject_user.subject as subject_name,
+           subject_person.hmac_key as subject_key
+      from (${page}) as l
+      left join audit_persons as actor_person on actor_person.pseudonym = l.actor
+      left join users as actor_user on actor_user.id = actor_person.user_id
+      left join audit_persons as subject_person on subject_person.pseudonym = l.subject
+      left join users as subject_user on subject_user.id = subject_person.user_id
+     order by l.id desc`;
+}
+
+/** @returns what was written, newest first */
+export async function listAuditRows(
+  db: Queryable,
+  { action, beforeId, limit }: AuditPage,
+): Promise<readonly NamedAuditRow[]> {
+  const rows = await db.query<AuditRowColumns>({
+    name: "list_audit_rows",
+    text: named(`select * from audit_log where ${MATCHES} order by id desc limit $3`),
+    values: [action, beforeId, limit],
+  });
+  return rows.map(toNamedAuditRow);
+}
+
+/** @returns what was written of a person, as the one who did it or whose history it was; newest first */
+export async function listAuditRowsOfPerson(
+  db: Queryable,
+  userId: number,
+  { action, beforeId, limit }: AuditPage,
+): Promise<readonly NamedAuditRow[]> {
+  const rows = await db.query<AuditRowColumns>({
+    name: "list_audit_rows_of_person",
+    // Each part along its index.
+    text: named(`
+      (select * from audit_log where ${MATCHES} and subject = (select pseudonym from audit_persons where user_id = $4)
+        order by id desc limit $3)
+      union
+      (select * from audit_log where ${MATCHES} and actor = (select pseudonym from audit_persons where user_id = $4)
+        order by id desc limit $3)
+      order by id desc limit $3`),
+    values: [action, beforeId, limit, userId],
+  });
+  return rows.map(toNamedAuditRow);
+}
+
+interface AuditRowColumns {
+  id: string;
+  at: Date;
+  action: AuditAction;
+  actor: Buffer | null;
+  actor_key_id: string | null;
+  subject: Buffer | null;
+  sealed_conversation_id: Buffer | null;
+  actor_user_id: string | null;
+  actor_name: string | null;
+  subject_user_id: string | null;
+  subject_name: string | null;
+  subject_key: Buffer | null;
+}
+
+function toNamedAuditRow(row: AuditRowColumns): NamedAuditRow {
+  return {
+    id: row.id,
+    at: row.at,
+    action: row.action,
+    actor: row.actor && toNamedPerson(row.actor_user_id, row.actor_name),
+    actorKeyId: row.actor_key_id,
+    subject: row.subject && toNamedPerson(row.subject_user_id, row.subject_name),
+    subjectKey: row.subject_key,
+    sealedConversationId: row.sealed_conversation_id,
+  };
+}
+
+function toNamedPerson(id: string | null, user: string | null): NamedPerson {
+  return { userId: id === null ? null : Number(id), user };
+}

@@ -89,19 +89,20 @@ export async function countConversations(
  * In the order of their ids, which nothing changes: for somebody who reads all of them while others write.
  *
  * @param afterId the stored id of the last one read
+ * @param withTrash what is in the trash too
  */
 export async function listConversationsToExport(
   db: Queryable,
   userId: number,
-  { afterId, limit }: { afterId: string | null; limit: number },
+  { afterId, limit, withTrash }: { afterId: string | null; limit: number; withTrash: boolean },
 ): Promise<readonly StoredConversation[]> {
   const rows = await db.query<ConversationRow>({
     name: "list_conversations_to_export",
     text: `
       select ${CONVERSATION_COLUMNS} from conversations as c
-       where c.user_id = $1 and c.deleted_at is null and ($2::uuid is null or c.id > $2)
+       where c.user_id = $1 and not c.erasing and ($4 or c.deleted_at is null) and ($2::uuid is null or c.id > $2)
        order by c.id limit $3`,
-    values: [userId, afterId, limit],
+    values: [userId, afterId, limit, withTrash],
   });
   return rows.map((row) => toStoredConversation(userId, row));
 }

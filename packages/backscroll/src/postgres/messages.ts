@@ -234,6 +234,16 @@ export async function findMessages(
   return { version: Number(first.version), messageCount: Number(first.message_count), messages };
 }
 
+/** @returns the seq of the newest message ever saved, of a conversation in the trash too; null when there is none */
+export async function findLastSeq(db: Queryable, at: ConversationRef): Promise<number | null> {
+  const [row] = await db.query<{ last_seq: string }>({
+    name: "find_last_seq",
+    text: "select last_seq from conversations where user_id = $1 and id = $2 and not erasing",
+    values: [at.userId, at.id],
+  });
+  return row ? Number(row.last_seq) : null;
+}
+
 /**
  * The next messages for somebody who reads the whole conversation: as many as fit the bytes, one at least.
  *

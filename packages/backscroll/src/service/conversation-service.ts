@@ -1,9 +1,10 @@
+import type { Actor } from "../domain/actor.ts";
 import type { Conversation, ConversationChanges, NewConversation, UsageDay } from "../domain/conversation.ts";
 import { type Message, type NewMessage, toMessage } from "../domain/message.ts";
 import type { UserName } from "../domain/user.ts";
 import * as conversations from "./conversations.ts";
 import type { Deps } from "./deps.ts";
-import { type ExportFormat, exportConversation } from "./export.ts";
+import { type ExportFormat, exportConversation, exportPerson } from "./export.ts";
 import * as history from "./history.ts";
 import { type ImportResult, importConversations } from "./import.ts";
 import * as messages from "./messages.ts";
@@ -79,7 +80,8 @@ export class ConversationService {
     conversationId: string,
     options: { permanent?: boolean } = {},
   ): Promise<void> {
-    return conversations.deleteConversation(this.#deps, await this.#at(user, conversationId), options);
+    const at = await this.#at(user, conversationId);
+    return conversations.deleteConversation(this.#deps, at, { ...options, actor: themselves(at) });
   }
 
   /** @throws {BackscrollError} conversation_not_found when it is not in the trash */
@@ -135,7 +137,8 @@ export class ConversationService {
 
   /** @throws {BackscrollError} conversation_not_found, message_not_found */
   async deleteMessage(user: UserName, conversationId: string, messageId: string): Promise<void> {
-    return messages.deleteMessage(this.#deps, await this.#at(user, conversationId), messageId);
+    const at = await this.#at(user, conversationId);
+    return messages.deleteMessage(this.#deps, at, { messageId, actor: themselves(at) });
   }
 
   /**
@@ -234,7 +237,18 @@ export class ConversationService {
     conversationId: string,
     format: ExportFormat = "json",
   ): Promise<AsyncIterable<string>> {
-    return exportConversation(this.#deps, await this.#at(user, conversationId), format);
+    const at = await this.#at(user, conversationId);
+    return exportConversation(this.#deps, at, { actor: themselves(at), format });
+  }
+
+  /**
+   * Everything there is of a person, in pieces: memory stays constant. See `docs/export-format.md`.
+   *
+   * @throws {BackscrollError} user_erased
+   */
+  async exportUser(user: UserName): Promise<AsyncIterable<string>> {
+    const userId = await this.#id(user);
+    return exportPerson(this.#deps, userId, { actor: themselves({ userId }) });
   }
 
   /** Reads an export for this user; what is there already is skipped. @throws {BackscrollError} malformed_json */
@@ -257,6 +271,11 @@ export class ConversationService {
   async #at(user: UserName, conversationId: string): Promise<messages.ConversationName> {
     return { userId: await this.#id(user), conversationId };
   }
+}
+
+/** Who a host lets in is answerable for what they do. */
+function themselves({ userId }: { userId: number }): Actor {
+  return { userId, keyId: null };
 }
 
 /** Some messages in a row. */

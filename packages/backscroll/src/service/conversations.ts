@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Actor } from "../domain/actor.ts";
 import {
   type Conversation,
   type ConversationChanges,
@@ -22,6 +23,7 @@ import {
 import { deleteErased, deleteMessageBatch, listErasing, markErasing } from "../postgres/erasure.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { foldUsage } from "../postgres/usage.ts";
+import { recorded, subjectOf } from "./audit.ts";
 import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkSlice } from "./check.ts";
 import type { Deps } from "./deps.ts";
@@ -110,10 +112,15 @@ function tellOf(
 export async function deleteConversation(
   deps: Deps,
   at: ConversationName,
-  { permanent = false }: { permanent?: boolean } = {},
+  { actor, permanent = false }: { actor: Actor | null; permanent?: boolean },
 ): Promise<void> {
   const ref = toRef(at);
-  const deletion = permanent ? markErasing(deps.db, ref) : trashConversation(deps.db, ref);
+  const deletion = recorded(
+    deps,
+    (db) => (permanent ? markErasing(db, ref) : trashConversation(db, ref)),
+    (deleted) =>
+      deleted ? { action: permanent ? "conversation_deleted" : "conversation_trashed", actor, ...subjectOf(at) } : null,
+  );
   const deleted = await changeConversation(deps, ref, deletion);
   // Also when it was gone: an earlier try may have died before it told anybody.
   tellOf(deps, at, "deleted");

@@ -1,11 +1,15 @@
+import type { Actor } from "../domain/actor.ts";
 import type { Conversation, ConversationRef } from "../domain/conversation.ts";
+import { BackscrollError } from "../domain/errors.ts";
 import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import type { Identity } from "../domain/user.ts";
 import { listConversationsToExport } from "../postgres/conversation-list.ts";
 import { findConversation, type StoredConversation } from "../postgres/conversations.ts";
-import { listMessagesToExport, listOldestMessages } from "../postgres/messages.ts";
-import { listUsers } from "../postgres/users.ts";
+import { findLastSeq, listMessagesToExport } from "../postgres/messages.ts";
+import { findIdentity, listUsers } from "../postgres/users.ts";
+import { recordAudit, subjectOf } from "./audit.ts";
 import type { Deps } from "./deps.ts";
+import { exportBesideConversations } from "./export-beside.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
 
 export const EXPORT_FORMATS = ["json", "markdown"] as const;
@@ -23,23 +27,46 @@ const BATCH_BYTES = 1_048_576;
 export async function exportConversation(
   deps: Deps,
   at: ConversationName,
-  format: ExportFormat,
+  { actor, format = "json" }: { actor: Actor | null; format?: ExportFormat | undefined },
 ): Promise<AsyncIterable<string>> {
   const stored = await findConversation(deps.db, toRef(at));
   if (!stored) throw conversationNotFound();
+  await recordAudit(deps.db, { action: "conversation_exported", actor, ...subjectOf(at) });
   return format === "json" ? exportDocument(deps, single({ stored })) : exportMarkdown(deps, stored);
 }
 
-/**
- * Everything, or all of one person, in the format `importConversations` reads; the trash is left out.
- *
- * @param onConversation told of each conversation as it begins
- */
-export function exportAll(
+interface ExportOptions {
+  /** null: the operator at the command line */
+  readonly actor: Actor | null;
+  /** told of each conversation as it begins */
+  readonly onConversation?: ((conversation: Conversation) => void) | undefined;
+}
+
+/** Everybody's conversations, in the format `importConversations` reads; the trash is left out. */
+export async function exportEverything(
   deps: Deps,
-  { userId, onConversation }: { userId?: number; onConversation?: (conversation: Conversation) => void } = {},
-): AsyncIterable<string> {
-  return exportDocument(deps, everything(deps, userId), onConversation);
+  { actor, onConversation }: ExportOptions,
+): Promise<AsyncIterable<string>> {
+  await recordAudit(deps.db, { action: "everything_exported", actor, subjectId: null });
+  return exportDocument(deps, everybodysConversations(deps), { onConversation });
+}
+
+/**
+ * All that there is of one person, in the same format: the trash too, and behind the conversations sessions, usage,
+ * the metadata of keys and logins, and what the audit log says of them.
+ *
+ * @throws {BackscrollError} user_erased, before the first piece
+ */
+export async function exportPerson(
+  deps: Deps,
+  userId: number,
+  { actor, onConversation }: ExportOptions,
+): Promise<AsyncIterable<string>> {
+  await recordAudit(deps.db, { action: "person_exported", actor, subjectId: userId });
+  const user = await findIdentity(deps.db, userId);
+  if (!user) throw new BackscrollError("user_erased", "this person was erased");
+  const conversations = conversationsOf(deps, { userId, user, withTrash: true });
+  return exportDocument(deps, conversations, { onConversation, alsoOf: userId });
 }
 
 interface Exported {
@@ -51,22 +78,35 @@ async function* single(one: Exported): AsyncIterable<Exported> {
   yield await Promise.resolve(one);
 }
 
-async function* everything(deps: Deps, onlyUserId: number | undefined): AsyncIterable<Exported> {
-  for (const { id, ...user } of await listUsers(deps.db)) {
-    if (onlyUserId !== undefined && id !== onlyUserId) continue;
-    let page = await listConversationsToExport(deps.db, id, { afterId: null, limit: 100 });
-    for (let last = page.at(-1); last; last = page.at(-1)) {
-      for (const stored of page) yield { user, stored };
-      page = await listConversationsToExport(deps.db, id, { afterId: last.ref.id, limit: 100 });
-    }
+async function* everybodysConversations(deps: Deps): AsyncIterable<Exported> {
+  for (const { id: userId, ...user } of await listUsers(deps.db)) {
+    yield* conversationsOf(deps, { userId, user, withTrash: false });
   }
 }
 
-/** One line a message, so that a large export is still readable and diffs well. */
+/** The trash among the rest: one that moves between the two meanwhile is not missed. */
+async function* conversationsOf(
+  deps: Deps,
+  { userId, user, withTrash }: { userId: number; user: Identity; withTrash: boolean },
+): AsyncIterable<Exported> {
+  for (let afterId: string | null = null; ;) {
+    const page = await listConversationsToExport(deps.db, userId, { afterId, limit: 100, withTrash });
+    for (const stored of page) yield { user, stored };
+    const last = page.at(-1);
+    if (!last) return;
+    afterId = last.ref.id;
+  }
+}
+
+/**
+ * One line a message, so that a large export is still readable and diffs well.
+ *
+ * @param alsoOf whose everything else comes behind the conversations
+ */
 async function* exportDocument(
   deps: Deps,
   conversations: AsyncIterable<Exported>,
-  onConversation?: (conversation: Conversation) => void,
+  { onConversation, alsoOf }: Pick<ExportOptions, "onConversation"> & { alsoOf?: number } = {},
 ): AsyncIterable<string> {
   yield `{"backscroll_export":1,"exported_at":${JSON.stringify(new Date().toISOString())},"conversations":[`;
   let separator = "\n";
@@ -75,31 +115,34 @@ async function* exportDocument(
     const owner = user ? `"user":${JSON.stringify(user)},` : "";
     yield `${separator}{${owner}"conversation":${JSON.stringify(header(stored.conversation))},"messages":[`;
     let messageSeparator = "\n";
-    for await (const batch of messagesOf(deps, stored.ref)) {
+    for await (const batch of messagesOf(deps, stored.ref, { inTrash: alsoOf !== undefined })) {
       yield messageSeparator + batch.join(",\n");
       messageSeparator = ",\n";
     }
     yield "\n]}";
     separator = ",\n";
   }
-  yield "\n]}\n";
+  yield "\n]";
+  if (alsoOf !== undefined) yield* exportBesideConversations(deps, alsoOf);
+  yield "}\n";
 }
 
-function header({ id, title, metadata, pinned, archived, createdAt, updatedAt }: Conversation): object {
+function header({ id, title, metadata, pinned, archived, ...at }: Conversation): object {
   return {
     conversation_id: id,
     title,
     metadata,
     pinned,
     archived,
-    created_at: createdAt.toISOString(),
-    updated_at: updatedAt.toISOString(),
+    created_at: at.createdAt.toISOString(),
+    updated_at: at.updatedAt.toISOString(),
+    ...(at.deletedAt && { deleted_at: at.deletedAt.toISOString() }),
   };
 }
 
 async function* exportMarkdown(deps: Deps, { ref, conversation }: StoredConversation): AsyncIterable<string> {
   yield `# ${conversation.title}\n\n${conversation.messageCount} messages, ${conversation.createdAt.toISOString()} to ${conversation.updatedAt.toISOString()}\n`;
-  for await (const batch of messagesOf(deps, ref)) {
+  for await (const batch of messagesOf(deps, ref, { inTrash: false })) {
     for (const json of batch) {
       const message = parseMessageJson(json);
       const model = message.model === null ? "" : ` · ${message.model}`;
@@ -112,15 +155,18 @@ async function* exportMarkdown(deps: Deps, { ref, conversation }: StoredConversa
   }
 }
 
-async function* messagesOf(deps: Deps, ref: ConversationRef): AsyncIterable<readonly MessageJson[]> {
-  const state = await listOldestMessages(deps.db, ref, { afterSeq: 0, beforeSeq: 1, limit: 1 });
-  const upToSeq = state?.lastSeq ?? 0;
+async function* messagesOf(
+  deps: Deps,
+  ref: ConversationRef,
+  { inTrash }: { inTrash: boolean },
+): AsyncIterable<readonly MessageJson[]> {
+  const upToSeq = (await findLastSeq(deps.db, ref)) ?? 0;
   for (let afterSeq = 0; ;) {
     const batch = await listMessagesToExport(deps.db, ref, { afterSeq, upToSeq, bytesMax: BATCH_BYTES });
     const last = batch.at(-1);
     if (!last) {
       // Deleted meanwhile: half of it must not pass for the whole.
-      if (afterSeq < upToSeq && !(await findConversation(deps.db, ref))) throw conversationNotFound();
+      if (afterSeq < upToSeq && !(await findConversation(deps.db, ref, { inTrash }))) throw conversationNotFound();
       return;
     }
     yield batch.map(({ json }) => json);

@@ -18,6 +18,7 @@ export const ConversationItem = z.object({
   pinned: z.boolean().default(false),
   archived: z.boolean().default(false),
   created_at: Time,
+  deleted_at: Time.nullable().default(null),
 });
 export const MessageItem = z.object({
   id: z.string().regex(ID_PATTERN),

@@ -77,12 +77,14 @@ async function readInto(importer: Importer, source: AsyncIterable<Uint8Array>): 
       "$.conversations.*.user",
       "$.conversations.*.conversation",
       "$.conversations.*.messages.*",
+      ...BESIDE_CONVERSATIONS.map((part) => `$.${part}.*`),
     ],
     keepStack: false,
   });
   keepByteOrderMarks(parser);
-  parser.onValue = ({ key, value }) => {
+  parser.onValue = ({ key, value, stack }) => {
     bytesSinceValue = 0;
+    if (isBesideConversations(stack)) return;
     if (key === "backscroll_export") recognised = value === 1;
     else if (key === "user" || key === "conversation") values.push({ path: key, value });
     else values.push({ path: "message", value });
@@ -125,6 +127,14 @@ async function readInto(importer: Importer, source: AsyncIterable<Uint8Array>): 
   if (!recognised) throw malformed('this is not an export of Backscroll: it has no "backscroll_export":1');
 }
 
+/** What a person's export holds behind the conversations: it is passed over, item by item. */
+const BESIDE_CONVERSATIONS = ["sessions", "usage", "api_keys", "logins", "audit"] as const;
+
+function isBesideConversations(stack: readonly { readonly key?: unknown }[]): boolean {
+  const key = stack[1]?.key;
+  return BESIDE_CONVERSATIONS.some((part) => part === key);
+}
+
 /** The parser's decoder takes U+FEFF for a byte order mark wherever a piece of text begins with it, and drops it. */
 function keepByteOrderMarks(parser: JSONParser): void {
   const { tokenizer } = parser as unknown as { tokenizer: { bufferedString: { decoder: unknown } } };
@@ -158,7 +168,7 @@ class Importer {
   #user: Identity | null = null;
   /** whose each conversation is in the export, when all of them go to one person */
   readonly #givenBy = new Map<string, string>();
-  #target: Target | null = null;
+  #target: Target | "passed over" | null = null;
   #pending: ImportedMessage[] = [];
   #pendingChars = 0;
 
@@ -175,6 +185,8 @@ class Importer {
     } else if (path === "conversation") {
       await this.flush();
       this.#target = await this.#begin(value);
+    } else if (this.#target === "passed over") {
+      return;
     } else if (this.#target === null) {
       this.#fail(null, idOf(value, "id"), "conversation_not_found", "its conversation could not be imported");
     } else {
@@ -183,10 +195,12 @@ class Importer {
     }
   }
 
-  async #begin(value: unknown): Promise<Target | null> {
+  async #begin(value: unknown): Promise<Target | "passed over" | null> {
     const conversationId = idOf(value, "conversation_id");
     try {
       const parsed = parseItem(ConversationItem, value);
+      // It was in the trash: whoever wants it imports it as one that is not.
+      if (parsed.deleted_at !== null) return "passed over";
       checkConversationFields({ title: parsed.title, metadata: parsed.metadata });
       const user = this.#user;
       if (this.#owner === null && user === null)
@@ -260,7 +274,7 @@ class Importer {
     const target = this.#target;
     const messages = this.#pending.splice(0);
     this.#pendingChars = 0;
-    if (target === null || messages.length === 0) return;
+    if (target === null || target === "passed over" || messages.length === 0) return;
     await changeConversation(this.#deps, target.ref, this.#store(target, messages));
     this.#onProgress?.(this.result);
   }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import type { Actor } from "../domain/actor.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError } from "../domain/errors.ts";
 import { toStoredId } from "../domain/ids.ts";
@@ -7,6 +8,7 @@ import { type MessageJson, type NewMessage, parseMessageJson } from "../domain/m
 import { insertMessages } from "../postgres/append.ts";
 import { deleteMessage as deleteStoredMessage, type MessageEdit, updateMessage } from "../postgres/message-changes.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { recorded, subjectOf } from "./audit.ts";
 import { appendMessages, changeConversation, tellAgain } from "./changes.ts";
 import { checkContentBytes, checkNewMessages, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
@@ -138,9 +140,17 @@ export async function editMessage(
 }
 
 /** @throws {BackscrollError} conversation_not_found, message_not_found */
-export async function deleteMessage(deps: Deps, at: ConversationName, messageId: string): Promise<void> {
+export async function deleteMessage(
+  deps: Deps,
+  at: ConversationName,
+  { messageId, actor }: { messageId: string; actor: Actor | null },
+): Promise<void> {
   const ref = toRef(at);
-  const deletion = deleteStoredMessage(deps.db, ref, toStoredId(at.userId, messageId).id);
+  const deletion = recorded(
+    deps,
+    (db) => deleteStoredMessage(db, ref, toStoredId(at.userId, messageId).id),
+    (done) => (done?.deleted === true ? { action: "message_deleted", actor, ...subjectOf(at) } : null),
+  );
   const deleted = await changeConversation(deps, ref, deletion);
   if (deleted === null) throw conversationNotFound();
   tellOfMessage(deps, at, "message_deleted", messageId, deleted.version);
