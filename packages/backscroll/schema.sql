@@ -180,6 +180,7 @@ create table schema_migrations (
 create table sessions (
   user_id bigint not null,
   session_id text not null,
+  id uuid not null,
   conversation_id uuid not null,
   context jsonb default '{}'::jsonb not null,
   version bigint default ((EXTRACT(epoch FROM statement_timestamp()) * (1000000)::numeric))::bigint not null,
@@ -191,6 +192,7 @@ create table sessions (
 );
 CREATE INDEX sessions_conversation_id_idx ON sessions USING btree (user_id, conversation_id);
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+CREATE INDEX sessions_id_idx ON sessions USING btree (user_id, id);
 
 create table upkeep_tasks (
   task text not null,

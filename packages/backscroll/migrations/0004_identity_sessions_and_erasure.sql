@@ -43,6 +43,8 @@ create index logins_expires_at_idx on logins (expires_at);
 create table sessions (
   user_id bigint not null,
   session_id text not null,
+  -- UUIDv5 of (user, session_id), for the cache and the log: a session's id may be a secret of its app
+  id uuid not null,
   conversation_id uuid not null,
   context jsonb not null default '{}',
   -- as of conversations: what the cache holds of it is compared with this
@@ -54,6 +56,7 @@ create table sessions (
   constraint sessions_conversation_fkey foreign key (user_id, conversation_id)
     references conversations (user_id, id) on delete cascade
 );
+create index sessions_id_idx on sessions (user_id, id);
 create index sessions_conversation_id_idx on sessions (user_id, conversation_id);
 create index sessions_expires_at_idx on sessions (expires_at);
 

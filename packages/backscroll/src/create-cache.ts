@@ -11,10 +11,12 @@ import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./domain/errors.ts";
+import { sessionCachedAs } from "./domain/session.ts";
 import { type AnnouncementOptions, openAnnouncements } from "./postgres/announcements.ts";
 import { findVersion } from "./postgres/conversations.ts";
 import { findDatabaseId } from "./postgres/installation.ts";
 import type { Database } from "./postgres/pool.ts";
+import { findSessionVersion } from "./postgres/sessions.ts";
 
 const REDIS_CONNECT_MS = 1_000;
 /** Reads begin to use the cache when the other servers are heard; starting does not wait longer for that. */
@@ -55,7 +57,10 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
         });
   const cache = new CoherentCache({
     cache: made.cache,
-    findVersion: (at) => findVersion(db, at),
+    findVersion(at) {
+      const session = sessionCachedAs(at);
+      return session ? findSessionVersion(db, session) : findVersion(db, at);
+    },
     announce: (at) => announcements.announce(at),
     settings: { deadlineMs: config.cacheTimeoutMs, auditIntervalMs: config.cacheAuditIntervalMs },
     metrics,

@@ -154,6 +154,7 @@ export async function create(
         responderTimeoutMs: config.responderTimeoutMs,
         replyHeartbeatTimeoutMs: config.replyHeartbeatTimeoutMs,
         retentionDays: config.retentionDays,
+        sessionDays: config.sessionDays,
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
       },
       log,
@@ -198,6 +199,11 @@ export async function create(
         registry,
         token: config.metricsToken,
         withoutAuthentication: auth.isLocal,
+      },
+      sessions: {
+        by: config.sessions,
+        days: config.sessionDays,
+        secure: config.publicUrl?.startsWith("https://") ?? false,
       },
     });
     return {

@@ -5,6 +5,7 @@ export { BackscrollError, type ErrorCode, type ErrorDetails, type FieldError } f
 export type { JsonObject, JsonValue } from "./domain/json.ts";
 export type { Message, MessageStatus, NewMessage, Part, Role } from "./domain/message.ts";
 export type { ReplyChunk } from "./domain/reply.ts";
+export type { NewSession, Session } from "./domain/session.ts";
 export type { Identity, UserName } from "./domain/user.ts";
 export type { Authenticate } from "./http/auth.ts";
 export {
@@ -15,6 +16,6 @@ export {
   ResponderError,
   type ResponderFailure,
 } from "./responder/responder.ts";
-export type { ConversationService, MessagesSlice } from "./service/conversation-service.ts";
+export type { ConversationService, MessagesSlice, SessionTurnRequest } from "./service/conversation-service.ts";
 export type { TurnRequest } from "./service/turn.ts";
 export type { TurnStream } from "./service/turn-stream.ts";

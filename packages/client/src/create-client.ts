@@ -4,6 +4,7 @@ import { type ChangeMethods, changeMethods } from "./changes.ts";
 import { type ConversationMethods, conversationMethods } from "./conversations.ts";
 import { type MessageMethods, messageMethods } from "./messages.ts";
 import { createSend } from "./send.ts";
+import { type SessionMethods, sessionMethods } from "./sessions.ts";
 import { type TransferMethods, transferMethods } from "./transfer.ts";
 import { type TurnMethods, turnMethods } from "./turns.ts";
 
@@ -22,7 +23,14 @@ export interface ClientOptions {
 
 /** Every call of the API. */
 export interface BackscrollClient
-  extends ConversationMethods, MessageMethods, TurnMethods, ChangeMethods, TransferMethods, AccountMethods {}
+  extends
+    ConversationMethods,
+    MessageMethods,
+    TurnMethods,
+    SessionMethods,
+    ChangeMethods,
+    TransferMethods,
+    AccountMethods {}
 
 /** @returns the API as typed functions; they need no `this`, and share nothing but the options */
 export function createClient({ baseUrl, ...options }: ClientOptions): BackscrollClient {
@@ -31,6 +39,7 @@ export function createClient({ baseUrl, ...options }: ClientOptions): Backscroll
     ...conversationMethods(send),
     ...messageMethods(send),
     ...turnMethods(send),
+    ...sessionMethods(send),
     ...changeMethods(send),
     ...transferMethods(send),
     ...accountMethods(send),

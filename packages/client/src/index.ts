@@ -11,6 +11,7 @@ export { mintId } from "./mint-id.ts";
 export type { KeyedOptions, RequestOptions, StreamOptions } from "./operation.ts";
 export type { ReplyEvent, ReplyNames, ReplyText, StreamedReply, ToolCall, ToolResult } from "./reply-events.ts";
 export type { ReplyStream } from "./reply-stream.ts";
+export type { SessionMethods } from "./sessions.ts";
 export type { ImportSource, TransferMethods } from "./transfer.ts";
 export type { TurnMethods } from "./turns.ts";
 export type * from "./types.ts";

@@ -141,8 +141,10 @@ export interface MessagesPage<Shown = Message> {
 /** What the user says. */
 export interface NewTurn {
   readonly message: string;
-  /** absent: a new conversation, named in the answer */
+  /** absent: the session's, or a new conversation; named in the answer */
   readonly conversation_id?: string;
+  /** a session of your app: its conversation, which is made when there is none. For a service with `SESSIONS=mapping` */
+  readonly session_id?: string;
   /** makes the turn exactly-once; the SDK mints one when it is absent */
   readonly message_id?: string;
 }
@@ -151,6 +153,24 @@ export interface Turn {
   readonly user_message: Message;
   readonly assistant_message: Message;
   readonly conversation_id: string;
+}
+
+/** A session of your app, and the conversation it is in. */
+export interface Session {
+  readonly session_id: string;
+  readonly conversation_id: string;
+  readonly context: JsonObject;
+  readonly created_at: string;
+  /** when it was last given a conversation */
+  readonly updated_at: string;
+  /** moves on while the session is used */
+  readonly expires_at: string;
+}
+
+export interface NewSession {
+  readonly conversation_id: string;
+  /** what else your app keeps of it; absent: nothing */
+  readonly context?: JsonObject;
 }
 
 export interface ChatReply {

@@ -93,7 +93,11 @@ export const MESSAGE_FIELDS = [
 export type MessageField = (typeof MESSAGE_FIELDS)[number];
 
 export function parseMessageJson(message: MessageJson | MessageBytes): WireMessage {
-  return JSON.parse(typeof message === "string" ? message : bufferOf(message).toString()) as WireMessage;
+  return JSON.parse(textOfMessage(message)) as WireMessage;
+}
+
+export function textOfMessage(message: MessageJson | MessageBytes): string {
+  return typeof message === "string" ? message : bufferOf(message).toString();
 }
 
 function bufferOf(bytes: MessageBytes): Buffer {

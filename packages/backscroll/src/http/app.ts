@@ -20,6 +20,8 @@ import { type LoginOptions, loginRoutes } from "./login.ts";
 import { meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
+import type { SessionOptions } from "./session-resolver.ts";
+import { sessionRoutes } from "./sessions.ts";
 import { transferRoutes } from "./transfer.ts";
 import { turnRoutes } from "./turns.ts";
 
@@ -30,12 +32,13 @@ export interface AppOptions {
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
   readonly metrics: MetricsOptions;
+  readonly sessions: SessionOptions;
 }
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, metrics }: AppOptions): App {
+export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, metrics, sessions }: AppOptions): App {
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -66,11 +69,12 @@ export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, me
   app.use("/api/*", (c, next) => (c.req.path === "/api/import" ? next() : idempotent(c, next)));
 
   // Before the routes with an id in the same place: "messages" is not one.
-  turnRoutes(app);
+  turnRoutes(app, sessions);
   conversationRoutes(app);
   messageRoutes(app);
   historyRoutes(app);
   transferRoutes(app);
+  sessionRoutes(app);
   eventRoutes(app);
   meRoutes(app);
   auditRoutes(app);

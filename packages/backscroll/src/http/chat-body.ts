@@ -14,6 +14,11 @@ export interface Question {
 }
 
 const Text = z.string().min(1);
+const SessionId = schema.Id.optional().openapi({
+  description:
+    "With `SESSIONS=mapping`, and without a `conversation_id`: the turn is taken in this session's conversation, which is " +
+    "made when there is none.",
+});
 const Stream = z
   .boolean()
   .optional()
@@ -23,13 +28,16 @@ export const SendMessage = z
   .strictObject({
     message: Text,
     conversation_id: schema.Id.optional(),
+    session_id: SessionId,
     message_id: schema.Id.optional().openapi({ description: "Makes the turn exactly-once." }),
     stream: Stream,
   })
   .openapi("SendMessage");
 
 /** The guide's body. */
-const Chat = z.strictObject({ message: Text, conversation_id: schema.Id.optional(), stream: Stream }).openapi("Chat");
+const Chat = z
+  .strictObject({ message: Text, conversation_id: schema.Id.optional(), session_id: SessionId, stream: Stream })
+  .openapi("Chat");
 
 const UiMessage = z
   .custom<JsonObject>(isObject, "must be a UI message: an object with `id`, `role` and `parts`")

@@ -14,6 +14,8 @@ export interface Variables {
   caller: Caller;
   /** whose history it is about */
   user: { readonly id: number; readonly name: UserName };
+  /** set where sessions are kept in a cookie: the conversation that it is to name */
+  sessionConversation: string | undefined;
   /** set when the request has an Idempotency-Key: what it creates takes its ids from it */
   idempotencySeed: string | undefined;
 }

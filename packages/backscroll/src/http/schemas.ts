@@ -130,6 +130,23 @@ export const Turn = z
   .object({ user_message: Message, assistant_message: Message, conversation_id: z.string() })
   .openapi("Turn");
 
+export const Session = z
+  .object({
+    session_id: z.string(),
+    conversation_id: z.string(),
+    context: JsonObject,
+    created_at: Time,
+    updated_at: Time.openapi({ description: "when it was last given a conversation" }),
+    expires_at: Time.openapi({ description: "moves on while the session is used" }),
+  })
+  .openapi("Session");
+export const SessionBody = z
+  .strictObject({
+    conversation_id: Id,
+    context: JsonObject.optional().openapi({ description: "What else your app keeps of it; absent: nothing" }),
+  })
+  .openapi("SessionBody");
+
 export const Problem = z
   .object({
     type: z.string(),

@@ -5,11 +5,12 @@ import { parseMessageJson } from "../domain/message.ts";
 import { askAgain } from "../service/ask-again.ts";
 import { followReply, stopReply } from "../service/remote-reply.ts";
 import type { Turn } from "../service/running-reply.ts";
-import { regenerateReply, startTurn, takeTurn, type TurnRequest } from "../service/turn.ts";
+import { regenerateReply, startTurn, takeTurn } from "../service/turn.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
 import { bodyProblems, commonHeaders, json, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
+import { createSessionResolver, keepSessionCookie, type SessionOptions, type SessionTurn } from "./session-resolver.ts";
 import { type ShownReply, UI_MESSAGE_STREAM_HEADERS, uiMessageStream } from "./ui-message-stream.ts";
 
 const failures = bodyProblems(
@@ -40,7 +41,7 @@ const send = createRoute({
   operationId: "sendMessage",
   summary: "Send a message and get the reply, both saved",
   description:
-    "Without a `conversation_id` a conversation is created. With a `message_id` the turn is exactly-once: again with " +
+    "Without a `conversation_id` the turn is taken in its session's conversation, or in a new one. With a `message_id` the turn is exactly-once: again with " +
     "the same one it joins the reply that is being written, or answers what was stored; after a failure it asks again.\n" +
     "With `stream: true` the answer is the AI SDK's UI message stream. A reply goes on when its reader goes away.",
   request: { body: { required: true, ...json(SendMessage) } },
@@ -103,11 +104,15 @@ const stop = createRoute({
   },
 });
 
-export function turnRoutes(app: App): void {
+export function turnRoutes(app: App, sessions: SessionOptions): void {
+  for (const { path } of [send, chat]) keepSessionCookie(app, path, sessions);
+  const startInSession = createSessionResolver(sessions);
+
   app.openapi(send, async (c) => {
     const body = c.req.valid("json");
-    if (body.stream === true) return showStarted(c, await startTurn(c.var.deps, c.var.user.id, requestOf(c, body)));
-    const taken = await takeTurn(c.var.deps, c.var.user.id, requestOf(c, body));
+    const start = (): Promise<Turn> => startInSession(c, requestOf(c, body));
+    if (body.stream === true) return showStarted(c, await start());
+    const taken = await takeTurn(start);
     const { conversationId, userMessage, assistantMessage, turn } = taken;
     const text =
       `{"user_message":${userMessage},"assistant_message":${assistantMessage},` +
@@ -117,10 +122,10 @@ export function turnRoutes(app: App): void {
 
   app.openapi(chat, async (c) => {
     const body = c.req.valid("json");
-    const { deps, user } = c.var;
     if (isUiChat(body)) return showStarted(c, await startUi(c, body));
-    if (body.stream === true) return showStarted(c, await startTurn(deps, user.id, requestOf(c, body)));
-    const { conversationId, assistantMessage, turn } = await takeTurn(deps, user.id, requestOf(c, body));
+    const start = (): Promise<Turn> => startInSession(c, requestOf(c, body));
+    if (body.stream === true) return showStarted(c, await start());
+    const { conversationId, assistantMessage, turn } = await takeTurn(start);
     const { content } = parseMessageJson(assistantMessage);
     return c.json({ response: content, conversation_id: conversationId }, 200, replayed(c, turn));
   });
@@ -138,10 +143,15 @@ export function turnRoutes(app: App): void {
 
 function requestOf(
   c: Context,
-  body: { message: string; conversation_id?: string | undefined; message_id?: string | undefined },
-): TurnRequest {
+  body: {
+    message: string;
+    conversation_id?: string | undefined;
+    session_id?: string | undefined;
+    message_id?: string | undefined;
+  },
+): SessionTurn {
   const messageId = body.message_id ?? seededId(c, "message");
-  return { message: body.message, conversationId: body.conversation_id, messageId };
+  return { message: body.message, conversationId: body.conversation_id, sessionId: body.session_id, messageId };
 }
 
 async function startUi(c: Context, body: UiChatBody): Promise<Turn> {

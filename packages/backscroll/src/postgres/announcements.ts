@@ -82,7 +82,8 @@ export function openAnnouncements(db: Database, options: AnnouncementOptions): A
 }
 
 const PING = "ping ";
-const ANNOUNCEMENT = /^([0-9a-f-]{36}) (\d{1,16}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+/** What was announced is a conversation, or a session that is cached like one. */
+const ANNOUNCEMENT = /^([0-9a-f-]{36}) (\d{1,16}):((?:session:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 async function insertNotifications(db: Database, channel: string, payloads: readonly string[]): Promise<void> {
   await db.query({

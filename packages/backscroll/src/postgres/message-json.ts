@@ -1,5 +1,5 @@
 /** The SQL expression of one time as the API shows it: RFC 3339, UTC, milliseconds. */
-function timeText(column: string): string {
+export function timeText(column: string): string {
   return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 

@@ -1,6 +1,7 @@
 import type { Actor } from "../domain/actor.ts";
 import type { Conversation, ConversationChanges, NewConversation, UsageDay } from "../domain/conversation.ts";
 import { type Message, type NewMessage, toMessage } from "../domain/message.ts";
+import type { NewSession, Session } from "../domain/session.ts";
 import type { UserName } from "../domain/user.ts";
 import * as conversations from "./conversations.ts";
 import type { Deps } from "./deps.ts";
@@ -10,6 +11,9 @@ import { type ImportResult, importConversations } from "./import.ts";
 import * as messages from "./messages.ts";
 import { followReply, stopReply } from "./remote-reply.ts";
 import { regenerateReply, startTurn, takeTurn, type TurnRequest } from "./turn.ts";
+import type { Turn } from "./running-reply.ts";
+import { startTurnInSession } from "./session-turns.ts";
+import * as sessions from "./sessions.ts";
 import { toTurnStream, type TurnStream } from "./turn-stream.ts";
 import { getUsage, type UsageRange } from "./usage.ts";
 import { resolveUser } from "./users.ts";
@@ -186,9 +190,10 @@ export class ConversationService {
    */
   async sendMessage(
     user: UserName,
-    request: TurnRequest,
+    request: SessionTurnRequest,
   ): Promise<{ conversationId: string; userMessage: Message; assistantMessage: Message }> {
-    const turn = await takeTurn(this.#deps, await this.#id(user), request);
+    const userId = await this.#id(user);
+    const turn = await takeTurn(() => this.#startTurn(userId, request));
     return {
       conversationId: turn.conversationId,
       userMessage: toMessage(turn.userMessage),
@@ -202,8 +207,8 @@ export class ConversationService {
    *
    * @throws {BackscrollError} conversation_not_found, conversation_busy, message_id_conflict, message_too_large
    */
-  async streamMessage(user: UserName, request: TurnRequest): Promise<TurnStream> {
-    return toTurnStream(await startTurn(this.#deps, await this.#id(user), request));
+  async streamMessage(user: UserName, request: SessionTurnRequest): Promise<TurnStream> {
+    return toTurnStream(await this.#startTurn(await this.#id(user), request));
   }
 
   /**
@@ -229,6 +234,25 @@ export class ConversationService {
   async stopReply(user: UserName, conversationId: string): Promise<Message | null> {
     const { message } = await stopReply(this.#deps, await this.#at(user, conversationId));
     return message && toMessage(message);
+  }
+
+  /**
+   * Gives a session of your app its conversation, with which it begins or goes on; the context is replaced.
+   *
+   * @throws {BackscrollError} conversation_not_found, invalid_request
+   */
+  async putSession(user: UserName, sessionId: string, session: NewSession): Promise<Session> {
+    return (await sessions.putSession(this.#deps, await this.#in(user, sessionId), session)).session;
+  }
+
+  /** It lives on when it is read. @throws {BackscrollError} session_not_found, for one that has expired too */
+  async getSession(user: UserName, sessionId: string): Promise<Session> {
+    return (await sessions.getSession(this.#deps, await this.#in(user, sessionId))).session;
+  }
+
+  /** Its conversation stays. @throws {BackscrollError} session_not_found */
+  async deleteSession(user: UserName, sessionId: string): Promise<void> {
+    return sessions.deleteSession(this.#deps, await this.#in(user, sessionId));
   }
 
   /** A conversation as text, in pieces: memory stays constant. @throws {BackscrollError} conversation_not_found */
@@ -268,6 +292,16 @@ export class ConversationService {
     return resolveUser(this.#deps, user);
   }
 
+  async #in(user: UserName, sessionId: string): Promise<sessions.SessionName> {
+    return { userId: await this.#id(user), sessionId };
+  }
+
+  #startTurn(userId: number, { sessionId, ...request }: SessionTurnRequest): Promise<Turn> {
+    return sessionId === undefined || request.conversationId !== undefined
+      ? startTurn(this.#deps, userId, request)
+      : startTurnInSession(this.#deps, { userId, sessionId }, request);
+  }
+
   async #at(user: UserName, conversationId: string): Promise<messages.ConversationName> {
     return { userId: await this.#id(user), conversationId };
   }
@@ -276,6 +310,12 @@ export class ConversationService {
 /** Who a host lets in is answerable for what they do. */
 function themselves({ userId }: { userId: number }): Actor {
   return { userId, keyId: null };
+}
+
+/** A turn that may name a session of your app: without a `conversationId` it is taken in the session's conversation. */
+export interface SessionTurnRequest extends TurnRequest {
+  /** a conversation is made for one that is new, or whose conversation is gone */
+  readonly sessionId?: string | undefined;
 }
 
 /** Some messages in a row. */

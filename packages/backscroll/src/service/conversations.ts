@@ -30,6 +30,7 @@ import type { Deps } from "./deps.ts";
 import { type Pagination, pagination } from "./history.ts";
 import { abandonReply } from "./remote-reply.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
+import { forgetSessionsOf } from "./sessions.ts";
 
 /** Bounds one statement of a permanent deletion. */
 const ERASE_BATCH = 5_000;
@@ -145,6 +146,7 @@ export async function finishErasures(deps: Deps): Promise<void> {
 async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
   // Whoever marked it may have died before it told the cache.
   await deps.cache.changed(ref);
+  await forgetSessionsOf(deps, ref);
   await foldUsage(deps.db, ref.userId);
   while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH)) {
     // The next process goes on with it.

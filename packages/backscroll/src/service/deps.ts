@@ -50,6 +50,8 @@ interface ServiceSettings {
   readonly replyHeartbeatTimeoutMs: number;
   /** conversations that nobody wrote in for so many days are erased; 0: none */
   readonly retentionDays: number;
+  /** how long a session that nobody uses is kept */
+  readonly sessionDays: number;
   /** how long an Idempotency-Key is remembered */
   readonly idempotencyKeepMs: number;
 }

@@ -51,13 +51,8 @@ export interface FinishedTurn {
  * message_id_conflict; conversation_id_conflict; invalid_request; message_too_large
  */
 export async function startTurn(deps: Deps, userId: number, request: TurnRequest): Promise<Turn> {
-  const { message, parts, messageId } = request;
-  const id = messageId ?? mintId();
-  // What a retry must find again is derived from the id that the retry brings.
-  const conversationId =
-    request.conversationId ?? (messageId === undefined ? mintId() : deriveId(`${userId}:${messageId}`, "conversation"));
-  const question = { id, role: "user", content: message, ...(parts && { parts }) } as const;
-  checkNewMessages([question], deps.settings);
+  const conversationId = request.conversationId ?? newConversationId(userId, request);
+  const question = checkedQuestion(deps, request);
   checkConversationFields({ id: conversationId });
   const at = { userId, conversationId };
   const mayExist = request.conversationId !== undefined;
@@ -67,6 +62,20 @@ export async function startTurn(deps: Deps, userId: number, request: TurnRequest
     const turn = opened === "conflict" ? await findTurn(deps, toRef(at), question) : begin(deps, opened);
     if (turn) return turn;
   }
+}
+
+/** @returns the id of the conversation that a message begins */
+export function newConversationId(userId: number, { messageId }: Pick<TurnRequest, "messageId">): string {
+  // What a retry must find again is derived from the id that the retry brings.
+  return messageId === undefined ? mintId() : deriveId(`${userId}:${messageId}`, "conversation");
+}
+
+/** @throws {BackscrollError} invalid_request, message_too_large */
+export function checkedQuestion(deps: Deps, request: TurnRequest): NewMessage & { readonly id: string } {
+  const { message, parts, messageId: id = mintId() } = request;
+  const question = { id, role: "user", content: message, ...(parts && { parts }) } as const;
+  checkNewMessages([question], deps.settings);
+  return question;
 }
 
 /** Saves the question and opens the generation of its reply, in a conversation that is made where that is allowed. */
@@ -219,15 +228,11 @@ async function findStored(
  * Takes a turn and waits until its reply is stored. Who joined a reply whose server then died has been shown nothing of
  * it, so it is asked for again.
  *
- * @throws {BackscrollError} as `startTurn` and `finishTurn`
+ * @throws {BackscrollError} as `start` and `finishTurn`
  */
-export async function takeTurn(
-  deps: Deps,
-  userId: number,
-  request: TurnRequest,
-): Promise<FinishedTurn & { readonly turn: Turn }> {
+export async function takeTurn(start: () => Promise<Turn>): Promise<FinishedTurn & { readonly turn: Turn }> {
   for (;;) {
-    const turn = await startTurn(deps, userId, request);
+    const turn = await start();
     const ending = await turn.reply.ended;
     const isGone = ending.type === "failed" && ending.error.code === "reply_interrupted";
     // One that is begun here ends otherwise: each round waits for another server to die.

@@ -3,6 +3,7 @@ import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
 import { deleteExpiredLogins } from "../postgres/logins.ts";
 import { finishErasures } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
+import { forgetExpiredSessions } from "./sessions.ts";
 import { eraseWhatIsDue } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;
@@ -15,6 +16,7 @@ export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
       await eraseWhatIsDue(deps);
       while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
       while ((await deleteExpiredLogins(deps.db, 1_000)) === 1_000);
+      await forgetExpiredSessions(deps);
     } catch (error) {
       if (!deps.stopping.aborted)
         deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");

@@ -1,0 +1,221 @@
+import type { ConversationRef } from "../domain/conversation.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { MessageJson } from "../domain/message.ts";
+import type { SessionRef } from "../domain/session.ts";
+import { timeText } from "./message-json.ts";
+import type { Queryable } from "./pool.ts";
+
+/** A session as the cache keeps it: `SessionJson`, in the place of a message. */
+export interface StoredSession {
+  readonly json: MessageJson;
+  readonly version: number;
+}
+
+/** Names a session by its UUID alone, as the cache does. */
+type SessionKey = Pick<SessionRef, "userId" | "id">;
+
+interface Row {
+  json: MessageJson;
+  version: string;
+}
+
+/** `s` is a session, `c` its conversation. */
+const JSON_TEXT = `
+  json_build_object(
+    'session_id', s.session_id, 'conversation_id', coalesce(c.client_id, s.conversation_id::text), 'context', s.context,
+    'version', s.version, 'created_at', ${timeText("s.created_at")}, 'updated_at', ${timeText("s.updated_at")},
+    'expires_at', ${timeText("s.expires_at")})::text as json`;
+
+/** @returns null when there is none, or its conversation is being erased; one that has expired may be found */
+export async function findSession(db: Queryable, { userId, sessionId }: SessionRef): Promise<StoredSession | null> {
+  const [row] = await db.query<Row>({
+    name: "find_session",
+    text: `
+      select ${JSON_TEXT}, s.version
+        from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
+       where s.user_id = $1 and s.session_id = $2 and not c.erasing`,
+    values: [userId, sessionId],
+  });
+  return row ? toStored(row) : null;
+}
+
+/** @returns null when there is none, as `findSession` */
+export async function findSessionVersion(db: Queryable, { userId, id }: SessionKey): Promise<number | null> {
+  const [row] = await db.query<{ version: string }>({
+    name: "find_session_version",
+    text: `
+      select s.version
+        from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
+       where s.user_id = $1 and s.id = $2 and not c.erasing`,
+    values: [userId, id],
+  });
+  return row ? Number(row.version) : null;
+}
+
+export interface SessionToPut {
+  /** stored id */
+  readonly conversationId: string;
+  readonly context: JsonObject;
+  readonly days: number;
+}
+
+/**
+ * Gives a session its conversation, and begins it where there is none.
+ *
+ * @returns null when the user has no such conversation, or it is in the trash
+ */
+export async function upsertSession(
+  db: Queryable,
+  { userId, sessionId, id }: SessionRef,
+  { conversationId, context, days }: SessionToPut,
+): Promise<(StoredSession & { readonly created: boolean }) | null> {
+  const [row] = await db.query<Row & { created: boolean }>({
+    name: "upsert_session",
+    text: `
+      with c as (
+        -- locked: whoever erases it takes its sessions out of the cache, and sees this one among them
+        select user_id, id, client_id from conversations
+         where user_id = $1 and id = $4 and deleted_at is null for share
+      ), s as (
+        insert into sessions as old (user_id, session_id, id, conversation_id, context, expires_at)
+        select c.user_id, $2, $3, c.id, $5::jsonb, statement_timestamp() + make_interval(days => $6) from c
+        on conflict on constraint sessions_pkey do update
+           set conversation_id = excluded.conversation_id, context = excluded.context, version = old.version + 1,
+               updated_at = excluded.updated_at, expires_at = excluded.expires_at,
+               created_at = case when old.expires_at <= excluded.updated_at then excluded.created_at
+                                 else old.created_at end
+        returning *
+      )
+      select ${JSON_TEXT}, s.version, s.created_at = s.updated_at as created from s, c`,
+    values: [userId, sessionId, id, conversationId, JSON.stringify(context), days],
+  });
+  return row ? { ...toStored(row), created: row.created } : null;
+}
+
+export interface SessionToClaim {
+  /** stored id of the conversation that is made for it */
+  readonly conversationId: string;
+  readonly title: string;
+  /** the session's version as it was seen; null: there was none */
+  readonly seenVersion: number | null;
+  /** what was seen had expired: this is another session of the same name */
+  readonly anew: boolean;
+  readonly days: number;
+}
+
+/**
+ * Makes a conversation for a session: one statement, whole or not at all. Of two that come at once one makes it; the
+ * other waits for the session's row, and then finds it changed.
+ *
+ * @returns false: the session is not as it was seen, and nothing was made
+ * @throws unique violation of `conversations_pkey`: the conversation is there already, or in the trash
+ */
+export async function claimSession(
+  db: Queryable,
+  { userId, sessionId, id }: SessionRef,
+  { conversationId, title, seenVersion, anew, days }: SessionToClaim,
+): Promise<boolean> {
+  const rows = await db.query({
+    name: "claim_session",
+    text: `
+      with s as (
+        insert into sessions as old (user_id, session_id, id, conversation_id, expires_at)
+        values ($1, $2, $3, $4, statement_timestamp() + make_interval(days => $8))
+        on conflict on constraint sessions_pkey do update
+           set conversation_id = excluded.conversation_id, version = old.version + 1, updated_at = excluded.updated_at,
+               expires_at = excluded.expires_at,
+               context = case when $7::boolean then excluded.context else old.context end,
+               created_at = case when $7 then excluded.created_at else old.created_at end
+         -- one whose conversation is being erased was not found, and the conversation cannot come back
+         where old.version = $6
+            or exists (select from conversations as c
+                        where c.user_id = $1 and c.id = old.conversation_id and c.erasing)
+        returning user_id, conversation_id
+      )
+      -- after the session: its key is checked when the statement ends
+      insert into conversations (user_id, id, title, title_source)
+      select user_id, conversation_id, $5, 'default' from s
+      returning id`,
+    values: [userId, sessionId, id, conversationId, title, seenVersion, anew, days],
+  });
+  return rows.length === 1;
+}
+
+/** Lets a session live on. @returns until when; null when it is not as it was seen */
+export async function renewSession(
+  db: Queryable,
+  { userId, sessionId }: SessionRef,
+  { seenVersion, days }: { seenVersion: number; days: number },
+): Promise<Date | null> {
+  const [row] = await db.query<{ expires_at: Date }>({
+    name: "renew_session",
+    text: `
+      update sessions set expires_at = statement_timestamp() + make_interval(days => $4), version = version + 1
+       where user_id = $1 and session_id = $2 and version = $3
+      returning expires_at`,
+    values: [userId, sessionId, seenVersion, days],
+  });
+  return row?.expires_at ?? null;
+}
+
+/** @returns whether it was there; one that had expired was not */
+export async function deleteSession(db: Queryable, { userId, sessionId }: SessionRef): Promise<boolean> {
+  const [row] = await db.query<{ was_there: boolean }>({
+    name: "delete_session",
+    text: `
+      delete from sessions where user_id = $1 and session_id = $2
+      returning expires_at > statement_timestamp() as was_there`,
+    values: [userId, sessionId],
+  });
+  return row?.was_there ?? false;
+}
+
+/** @returns some of the sessions that are in a conversation */
+export async function listSessionsOf(
+  db: Queryable,
+  at: ConversationRef,
+  limit: number,
+): Promise<readonly SessionKey[]> {
+  const rows = await db.query<KeyRow>({
+    name: "list_sessions_of",
+    text: "select user_id, id from sessions where user_id = $1 and conversation_id = $2 limit $3",
+    values: [at.userId, at.id, limit],
+  });
+  return rows.map(toKey);
+}
+
+/** Deletes some sessions, those that are still in this conversation. */
+export async function deleteSessionsOf(db: Queryable, at: ConversationRef, ids: readonly string[]): Promise<void> {
+  await db.query({
+    name: "delete_sessions_of",
+    text: "delete from sessions where user_id = $1 and conversation_id = $2 and id = any($3::uuid[])",
+    values: [at.userId, at.id, ids],
+  });
+}
+
+/** @returns those that it deleted, at most `limit` */
+export async function deleteExpiredSessions(db: Queryable, limit: number): Promise<readonly SessionKey[]> {
+  const rows = await db.query<KeyRow>({
+    name: "delete_expired_sessions",
+    text: `
+      delete from sessions where (user_id, session_id) in (
+        select user_id, session_id from sessions where expires_at <= statement_timestamp()
+         order by expires_at limit $1 for update skip locked)
+      returning user_id, id`,
+    values: [limit],
+  });
+  return rows.map(toKey);
+}
+
+interface KeyRow {
+  user_id: string;
+  id: string;
+}
+
+function toKey(row: KeyRow): SessionKey {
+  return { userId: Number(row.user_id), id: row.id };
+}
+
+function toStored({ json, version }: Row): StoredSession {
+  return { json, version: Number(version) };
+}

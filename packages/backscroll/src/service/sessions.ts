@@ -1,0 +1,152 @@
+import type { ReadSource } from "../cache/metrics.ts";
+import type { ConversationRef } from "../domain/conversation.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { deriveId } from "../domain/ids.ts";
+import { LIMITS } from "../domain/limits.ts";
+import {
+  cachedAs,
+  type NewSession,
+  parseSessionJson,
+  type Session,
+  type SessionRef,
+  toSession,
+} from "../domain/session.ts";
+import {
+  deleteExpiredSessions,
+  deleteSession as deleteStored,
+  deleteSessionsOf,
+  findSession,
+  listSessionsOf,
+  renewSession,
+  upsertSession,
+} from "../postgres/sessions.ts";
+import { changeConversation } from "./changes.ts";
+import { Problems } from "./check.ts";
+import type { Deps } from "./deps.ts";
+import { conversationNotFound, toRef } from "./messages.ts";
+
+/** Names one session of one user by the id its app gave it. */
+export interface SessionName {
+  readonly userId: number;
+  readonly sessionId: string;
+}
+
+/** A session as it was found; it may have expired. */
+export interface FoundSession {
+  readonly session: Session;
+  readonly version: number;
+  readonly source: ReadSource;
+}
+
+const DAY_MS = 86_400_000;
+/** A session that is used is written again when so much of its time has gone: of 30 days, one. */
+const RENEWAL_SHARE = 1 / 30;
+/** Bounds one statement, and how many keys the cache is told of at once. */
+const BATCH = 100;
+
+/**
+ * Gives a session its conversation, with which it begins or goes on.
+ *
+ * @returns `created` false: it was there, and has the new conversation and context now
+ * @throws {BackscrollError} conversation_not_found, invalid_request
+ */
+export async function putSession(
+  deps: Deps,
+  at: SessionName,
+  { conversationId, context = {} }: NewSession,
+): Promise<{ created: boolean; session: Session }> {
+  const ref = checkedRef(at, { conversationId, context });
+  const days = deps.settings.sessionDays;
+  const stored = toRef({ userId: at.userId, conversationId }).id;
+  const change = upsertSession(deps.db, ref, { conversationId: stored, context, days });
+  const put = await changeConversation(deps, cachedAs(ref), change);
+  if (!put) throw conversationNotFound();
+  return { created: put.created, session: toSession(parseSessionJson(put.json)) };
+}
+
+/**
+ * Reading a session is using it: it lives on.
+ *
+ * @throws {BackscrollError} session_not_found, invalid_request
+ */
+export async function getSession(deps: Deps, at: SessionName): Promise<{ session: Session; source: ReadSource }> {
+  const found = await readSession(deps, at);
+  if (!found || hasExpired(found.session)) throw sessionNotFound();
+  return { session: await keepSession(deps, at, found), source: found.source };
+}
+
+/** Its conversation stays. @throws {BackscrollError} session_not_found, invalid_request */
+export async function deleteSession(deps: Deps, at: SessionName): Promise<void> {
+  const ref = checkedRef(at);
+  if (!(await changeConversation(deps, cachedAs(ref), deleteStored(deps.db, ref)))) throw sessionNotFound();
+}
+
+/** From the cache if it has it. @returns null when there is none @throws {BackscrollError} invalid_request */
+export async function readSession(deps: Deps, at: SessionName): Promise<FoundSession | null> {
+  const ref = checkedRef(at);
+  const recent = await deps.cache.readRecent(cachedAs(ref), 1, async () => {
+    const stored = await findSession(deps.db, ref);
+    return stored && { version: stored.version, messages: [stored.json], whole: true, idleMs: 0 };
+  });
+  const [json] = recent?.messages ?? [];
+  if (!recent || json === undefined) return null;
+  const parsed = parseSessionJson(json);
+  return { session: toSession(parsed), version: parsed.version, source: recent.source };
+}
+
+/** Time is this server's own, in every decision about what was found: two clocks could wait for each other. */
+export function hasExpired({ expiresAt }: Session): boolean {
+  return expiresAt.getTime() <= Date.now();
+}
+
+/** @returns a session that is being used, which lives on; it is not written at each use */
+export async function keepSession(deps: Deps, at: SessionName, { session, version }: FoundSession): Promise<Session> {
+  const days = deps.settings.sessionDays;
+  if (session.expiresAt.getTime() - Date.now() > days * DAY_MS * (1 - RENEWAL_SHARE)) return session;
+  const ref = toSessionRef(at);
+  const renewal = renewSession(deps.db, ref, { seenVersion: version, days });
+  // Somebody else may have kept it, or changed it: then that is what happened last.
+  const expiresAt = await changeConversation(deps, cachedAs(ref), renewal);
+  return expiresAt ? { ...session, expiresAt } : session;
+}
+
+/**
+ * For a conversation that is being erased: its sessions leave before its row, which would take them along without a
+ * word to the cache. From the mark on nobody finds them, so the cache is told first: a process that dies here has left
+ * the next one what to do again.
+ */
+export async function forgetSessionsOf(deps: Deps, conversation: ConversationRef): Promise<void> {
+  for (let full = true; full;) {
+    const some = await listSessionsOf(deps.db, conversation, BATCH);
+    await Promise.all(some.map((session) => deps.cache.changed(cachedAs(session))));
+    const ids = some.map(({ id }) => id);
+    if (ids.length > 0) await deleteSessionsOf(deps.db, conversation, ids);
+    full = some.length === BATCH;
+  }
+}
+
+export async function forgetExpiredSessions(deps: Deps): Promise<void> {
+  for (let full = true; full && !deps.stopping.aborted;) {
+    const gone = await deleteExpiredSessions(deps.db, BATCH);
+    await Promise.all(gone.map((session) => deps.cache.changed(cachedAs(session))));
+    full = gone.length === BATCH;
+  }
+}
+
+function sessionNotFound(): BackscrollError {
+  return new BackscrollError("session_not_found", "no such session");
+}
+
+export function toSessionRef({ userId, sessionId }: SessionName): SessionRef {
+  return { userId, sessionId, id: deriveId(`${userId}:${sessionId}`, "session") };
+}
+
+/** @throws {BackscrollError} invalid_request */
+function checkedRef(at: SessionName, { conversationId, context }: Partial<NewSession> = {}): SessionRef {
+  const problems = new Problems();
+  problems.id("session_id", at.sessionId);
+  problems.id("conversation_id", conversationId);
+  problems.json("context", context, { bytesMax: LIMITS.metadataBytesMax });
+  problems.throwIfAny();
+  return toSessionRef(at);
+}
