@@ -1,14 +1,20 @@
 import type { Logger } from "pino";
+import { boundLink } from "./cache/redis/bounded-link.ts";
 import { connectRedis } from "./cache/redis/link.ts";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./domain/errors.ts";
 import type { Live } from "./live/live.ts";
+import { createMemoryBudgets } from "./live/memory/budgets.ts";
 import { createMemoryChangeFeed } from "./live/memory/change-feed.ts";
 import { createMemoryReplyStreams } from "./live/memory/reply-streams.ts";
 import { createMemorySignals } from "./live/memory/signals.ts";
+import { createMemoryStreamSlots } from "./live/memory/stream-slots.ts";
+import { createRedisBudgets } from "./live/redis/budgets.ts";
 import { createRedisChangeFeed } from "./live/redis/change-feed.ts";
+import { createNameKey } from "./live/redis/key-names.ts";
 import { createRedisReplyStreams } from "./live/redis/reply-streams.ts";
 import { createRedisSignals } from "./live/redis/signals.ts";
+import { createRedisStreamSlots } from "./live/redis/stream-slots.ts";
 
 const REDIS_CONNECT_MS = 1_000;
 
@@ -19,6 +25,8 @@ export interface CreatedLive extends Live {
 
 export interface LiveSurroundings {
   readonly databaseId: string;
+  /** of the database: what Redis must not know is hidden under it */
+  readonly secret: Buffer;
   readonly log: Logger;
 }
 
@@ -29,9 +37,7 @@ export interface LiveSurroundings {
  * @throws when the URL is none of Redis
  */
 export async function createLive(config: Config, surroundings: LiveSurroundings): Promise<CreatedLive> {
-  return config.redisUrl === undefined
-    ? createMemoryLive()
-    : createRedisLive(config.redisUrl, config.cacheKeyPrefix, surroundings);
+  return config.redisUrl === undefined ? createMemoryLive() : createRedisLive(config, config.redisUrl, surroundings);
 }
 
 function createMemoryLive(): CreatedLive {
@@ -40,31 +46,42 @@ function createMemoryLive(): CreatedLive {
     streams: createMemoryReplyStreams(),
     signals: createMemorySignals(),
     feed,
+    budgets: createMemoryBudgets(),
+    slots: createMemoryStreamSlots(),
     close: () => feed.close(),
   };
 }
 
 async function createRedisLive(
+  { cacheKeyPrefix, cacheTimeoutMs }: Config,
   url: string,
-  keyPrefix: string,
-  { databaseId, log }: LiveSurroundings,
+  { databaseId, secret, log }: LiveSurroundings,
 ): Promise<CreatedLive> {
-  const prefix = `${keyPrefix}${databaseId}:`;
+  const prefix = `${cacheKeyPrefix}${databaseId}:`;
   const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
     connectTimeoutMs: REDIS_CONNECT_MS,
     onError: (error) => log.warn({ error: errorMessage(error) }, what),
   });
   // Not the cache's: a long reply must not keep a cached read waiting.
-  const link = await connectRedis(url, connecting("Redis does not answer: running replies and changes stay here"));
+  const link = await connectRedis(
+    url,
+    connecting("Redis does not answer: running replies, changes and limits stay here"),
+  );
   const signals = createRedisSignals(url, link, prefix, connecting("signals of other servers are not heard"));
   const streams = createRedisReplyStreams(link, prefix);
   const feed = createRedisChangeFeed(link, signals, prefix);
+  const bounded = boundLink(link, cacheTimeoutMs);
+  const nameKey = createNameKey(prefix, secret);
+  const slots = createRedisStreamSlots(bounded, nameKey);
   return {
     streams,
     signals,
     feed,
+    budgets: createRedisBudgets(bounded, nameKey),
+    slots,
     async close() {
-      await Promise.all([feed.close(), streams.close()]);
+      await Promise.all([feed.close(), streams.close(), slots.close()]);
+      bounded.close();
       signals.close();
       link.close();
     },

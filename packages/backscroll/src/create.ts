@@ -13,7 +13,7 @@ import { createApp } from "./http/app.ts";
 import type { Authenticate } from "./http/auth.ts";
 import type { App } from "./http/context.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
-import { findDatabaseId, findInstallationSecret } from "./postgres/installation.ts";
+import { findInstallation } from "./postgres/installation.ts";
 import { migrate } from "./postgres/migrate.ts";
 import { type Database, openDatabase } from "./postgres/pool.ts";
 import type { Responder } from "./responder/responder.ts";
@@ -133,8 +133,7 @@ export async function create(
       log,
       besideService: shareDatabase,
     });
-    const [databaseId, secret] = [await findDatabaseId(db), await findInstallationSecret(db)];
-    live = await createLive(config, { databaseId, secret, log });
+    live = await createLive(config, { ...(await findInstallation(db)), log });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();

@@ -1,13 +1,19 @@
 import { expect, onTestFinished } from "vitest";
+import { boundLink } from "../src/cache/redis/bounded-link.ts";
 import { connectRedis } from "../src/cache/redis/link.ts";
 import type { Change, ChangeFeed } from "../src/live/change-feed.ts";
 import type { Live } from "../src/live/live.ts";
+import { createMemoryBudgets } from "../src/live/memory/budgets.ts";
 import { createMemoryChangeFeed } from "../src/live/memory/change-feed.ts";
 import { createMemoryReplyStreams } from "../src/live/memory/reply-streams.ts";
 import { createMemorySignals } from "../src/live/memory/signals.ts";
+import { createMemoryStreamSlots } from "../src/live/memory/stream-slots.ts";
+import { createRedisBudgets, type RedisBudgetOptions } from "../src/live/redis/budgets.ts";
 import { createRedisChangeFeed, type RedisFeedOptions } from "../src/live/redis/change-feed.ts";
+import { createNameKey } from "../src/live/redis/key-names.ts";
 import { createRedisReplyStreams } from "../src/live/redis/reply-streams.ts";
 import { createRedisSignals } from "../src/live/redis/signals.ts";
+import { createRedisStreamSlots, type RedisSlotOptions } from "../src/live/redis/stream-slots.ts";
 
 /** Polls often, and for as long as a busy machine may take. */
 export function eventually<Value>(
@@ -17,7 +23,12 @@ export function eventually<Value>(
   return expect.poll(probe, { interval: 10, timeout: 15_000, ...(message !== undefined && { message }) });
 }
 
-export type FeedOptions = Partial<RedisFeedOptions>;
+export interface FeedOptions extends Partial<RedisFeedOptions> {
+  readonly budgets?: RedisBudgetOptions;
+  readonly slots?: Partial<RedisSlotOptions>;
+  /** of one call about budgets and slots */
+  readonly deadlineMs?: number;
+}
 
 /** Two servers that share what is live. */
 export interface Servers {
@@ -26,7 +37,7 @@ export interface Servers {
 }
 
 /** In memory there is one server, so both are the same. */
-export function memoryServers({ entriesMax, keepMs }: FeedOptions = {}): Servers {
+export function memoryServers({ entriesMax, keepMs, budgets }: FeedOptions = {}): Servers {
   const live: Live = {
     streams: createMemoryReplyStreams(),
     signals: createMemorySignals(),
@@ -34,6 +45,8 @@ export function memoryServers({ entriesMax, keepMs }: FeedOptions = {}): Servers
       ...(entriesMax !== undefined && { entriesMax }),
       ...(keepMs !== undefined && { keepMs }),
     }),
+    budgets: createMemoryBudgets(budgets),
+    slots: createMemoryStreamSlots(),
   };
   return { one: live, other: live };
 }
@@ -49,13 +62,18 @@ export async function redisServer(url: string, prefix: string, options: FeedOpti
   const link = await connectRedis(url, connecting);
   const signals = createRedisSignals(url, link, prefix, connecting);
   const streams = createRedisReplyStreams(link, prefix);
-  const feed = createRedisChangeFeed(link, signals, prefix, options);
+  const { budgets, slots: slotOptions, deadlineMs = 5_000, ...feedOptions } = options;
+  const feed = createRedisChangeFeed(link, signals, prefix, feedOptions);
+  const bounded = boundLink(link, deadlineMs);
+  const nameKey = createNameKey(prefix, Buffer.from("of the database"));
+  const slots = createRedisStreamSlots(bounded, nameKey, slotOptions);
   onTestFinished(async () => {
-    await feed.close();
+    await Promise.all([feed.close(), slots.close()]);
+    bounded.close();
     signals.close();
     link.close();
   });
-  return { streams, signals, feed };
+  return { streams, signals, feed, budgets: createRedisBudgets(bounded, nameKey, budgets), slots };
 }
 
 /** Somebody who follows a user's changes. */

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { describe, test } from "vitest";
+import { LIMITS_CONFORMANCE } from "./budget-conformance.ts";
 import { CONFORMANCE } from "./live-conformance.ts";
 import { memoryServers, redisServers } from "./live-fixture.ts";
 import { startRedis, startRedisCluster } from "./redis-server.ts";
 
-describe.for(Object.entries(CONFORMANCE))("%s", ([, checks]) => {
+describe.for(Object.entries({ ...CONFORMANCE, ...LIMITS_CONFORMANCE }))("%s", ([, checks]) => {
   test.for(Object.entries(checks))("in memory: %s", ([, check]) => check(async (options) => memoryServers(options)));
 
   test.for(Object.entries(checks))("in Redis: %s", async ([, check]) => {

@@ -9,7 +9,9 @@ export interface Script {
   readonly sha1: string;
 }
 
-export function loadScript(name: "append" | "fill" | "extend-reply" | "open-changes"): Script {
+type ScriptName = "append" | "fill" | "extend-reply" | "open-changes" | "take-budget" | "open-slot" | "renew-slots";
+
+export function loadScript(name: ScriptName): Script {
   const source = readFileSync(new URL(`../../../lua/${name}.lua`, import.meta.url), "utf8");
   return { source, sha1: createHash("sha1").update(source).digest("hex") };
 }
@@ -19,7 +21,7 @@ export function loadScript(name: "append" | "fill" | "extend-reply" | "open-chan
  * Redis has run nothing of it then, so it runs once.
  */
 export async function runScript(
-  link: RedisLink,
+  link: Pick<RedisLink, "send">,
   { source, sha1 }: Script,
   keys: readonly string[],
   args: readonly (string | Buffer)[],
