@@ -80,10 +80,15 @@ export function openDatabase(options: PoolOptions): Database {
 /** Errors of statements that were never sent. */
 const changedNothing = new WeakSet<Error>();
 
+/** @returns whether the server is as good as before: it has refused this statement */
+function isRefusal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError || (error instanceof BackscrollError && error.code === "user_erased");
+}
+
 /** @returns whether a statement that failed so may have been committed all the same */
 export function mayHaveCommitted(error: unknown): boolean {
   // What PostgreSQL refuses, it has rolled back; what means that it goes away is translated.
-  return !(error instanceof pg.DatabaseError || (error instanceof Error && changedNothing.has(error)));
+  return !(isRefusal(error) || (error instanceof Error && changedNothing.has(error)));
 }
 
 async function run<Row extends pg.QueryResultRow>(
@@ -113,7 +118,7 @@ async function runInPool<Row extends pg.QueryResultRow>(pool: pg.Pool, statement
   try {
     return await run<Row>(client, statement);
   } catch (error) {
-    broken = !(error instanceof pg.DatabaseError);
+    broken = !isRefusal(error);
     throw error;
   } finally {
     client.off("error", reportedByStatement);
@@ -145,7 +150,14 @@ const UNAVAILABLE_SYSTEM_ERRORS = new Set([
 const UNAVAILABLE_MESSAGES =
   /connection terminated|timeout exceeded when trying to connect|not queryable|after calling end on the pool|connection ended|query read timeout/i;
 
+/** How the constraints that point at `users` are named. */
+const REFERS_TO_USER = /_user_id_fkey$/;
+
 function translate(error: unknown): unknown {
+  if (error instanceof pg.DatabaseError && error.code === "23503" && REFERS_TO_USER.test(error.constraint ?? "")) {
+    // The request knew its user before.
+    return new BackscrollError("user_erased", "this person was erased just now", {}, { cause: error });
+  }
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
   const unavailable =
     error instanceof pg.DatabaseError
