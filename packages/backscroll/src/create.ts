@@ -194,6 +194,8 @@ export async function create(
       findCredentials: auth.findCredentials,
       login: auth.login,
       bodyBytesMax: config.bodyBytesMax,
+      publicUrl: config.publicUrl,
+      corsOrigins: config.corsOrigins,
       metrics: {
         registry,
         token: config.metricsToken,

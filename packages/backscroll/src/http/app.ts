@@ -8,6 +8,7 @@ import { authenticated, type FindCredentials } from "./auth.ts";
 import { malformedJson, readBody } from "./body.ts";
 import type { App, Context, Variables } from "./context.ts";
 import { conversationRoutes } from "./conversations.ts";
+import { crossOrigin } from "./cors.ts";
 import { docsRoutes } from "./docs.ts";
 import { problemResponse } from "./errors.ts";
 import { eventRoutes } from "./events.ts";
@@ -20,6 +21,7 @@ import { type LoginOptions, loginRoutes } from "./login.ts";
 import { meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
+import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { transferRoutes } from "./transfer.ts";
@@ -32,13 +34,20 @@ export interface AppOptions {
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
   readonly metrics: MetricsOptions;
+  /** where browsers find the service, if that is known */
+  readonly publicUrl: string | undefined;
+  /** whose pages may call it, beside its own */
+  readonly corsOrigins: readonly string[];
   readonly sessions: SessionOptions;
 }
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, metrics, sessions }: AppOptions): App {
+export function createApp(
+  deps: Deps,
+  { findCredentials, login, bodyBytesMax, metrics, sessions, publicUrl, corsOrigins }: AppOptions,
+): App {
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -46,16 +55,19 @@ export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, me
     },
   });
 
+  const headers = securityHeaders({ overTls: publicUrl?.startsWith("https://") ?? false });
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
     c.set("requestId", given !== undefined && REQUEST_ID_PATTERN.test(given) ? given : mintId());
     c.set("deps", deps);
+    c.set("securityHeaders", headers);
     const startedAt = performance.now();
     await next();
-    if (!c.var.hasCommonHeaders) for (const [name, value] of Object.entries(commonHeaders(c))) c.header(name, value);
+    if (!c.var.hasCommonHeaders) addMissingHeaders(c, commonHeaders(c));
     const ms = Math.round(performance.now() - startedAt);
     deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
   });
+  if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   metricsRoutes(app, metrics);
   healthRoutes(app);
   docsRoutes(app);
@@ -84,6 +96,11 @@ export function createApp(deps: Deps, { findCredentials, login, bodyBytesMax, me
   );
   app.onError(async (error, c) => problemResponse(await toBackscrollError(error, c), c.var.requestId));
   return app;
+}
+
+/** A page has a policy of its own. */
+function addMissingHeaders(c: Context, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) if (!c.res.headers.has(name)) c.header(name, value);
 }
 
 async function toBackscrollError(error: Error, c: Context): Promise<BackscrollError> {

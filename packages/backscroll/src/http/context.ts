@@ -8,6 +8,8 @@ import type { Deps } from "../service/deps.ts";
 export interface Variables {
   requestId: string;
   deps: Deps;
+  /** what every answer tells browsers */
+  securityHeaders: Readonly<Record<string, string>>;
   /** the answer has what every answer carries */
   hasCommonHeaders: boolean;
   /** who sent it */

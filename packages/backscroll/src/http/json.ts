@@ -90,5 +90,5 @@ export function jsonText<Typed>(
 
 /** What every answer carries. */
 export function commonHeaders(c: Context): Record<string, string> {
-  return { "x-request-id": c.var.requestId, "cache-control": "no-store" };
+  return { ...c.var.securityHeaders, "x-request-id": c.var.requestId, "cache-control": "no-store" };
 }
