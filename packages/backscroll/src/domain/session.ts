@@ -22,13 +22,16 @@ export interface NewSession {
   readonly context?: JsonObject | undefined;
 }
 
-/** Names one session of one user. */
-export interface SessionRef {
+/** Names one session of one user, for the cache. */
+export interface SessionKey {
   readonly userId: number;
+  /** UUIDv5 of the user and the session's id: an app may take that for a secret, so neither Redis nor a log has it */
+  readonly id: string;
+}
+
+export interface SessionRef extends SessionKey {
   /** as its app calls it */
   readonly sessionId: string;
-  /** UUIDv5 of both: an app may take its sessions' ids for secrets, so neither Redis nor a log has them */
-  readonly id: string;
 }
 
 /** A session as the cache keeps it: JSON text built by PostgreSQL, in the place of a message. */
@@ -61,11 +64,11 @@ export function toSession(json: SessionJson): Session {
 const CACHED_PREFIX = "session:";
 
 /** @returns what the cache takes for a conversation, with the session as its only message */
-export function cachedAs({ userId, id }: Pick<SessionRef, "userId" | "id">): ConversationRef {
+export function cachedAs({ userId, id }: SessionKey): ConversationRef {
   return { userId, id: `${CACHED_PREFIX}${id}` };
 }
 
 /** @returns the session that the cache calls so; null: it is a conversation */
-export function sessionCachedAs({ userId, id }: ConversationRef): Pick<SessionRef, "userId" | "id"> | null {
+export function sessionCachedAs({ userId, id }: ConversationRef): SessionKey | null {
   return id.startsWith(CACHED_PREFIX) ? { userId, id: id.slice(CACHED_PREFIX.length) } : null;
 }

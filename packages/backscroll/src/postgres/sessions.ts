@@ -1,7 +1,7 @@
 import type { ConversationRef } from "../domain/conversation.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { MessageJson } from "../domain/message.ts";
-import type { SessionRef } from "../domain/session.ts";
+import type { SessionKey, SessionRef } from "../domain/session.ts";
 import { timeText } from "./message-json.ts";
 import type { Queryable } from "./pool.ts";
 
@@ -10,9 +10,6 @@ export interface StoredSession {
   readonly json: MessageJson;
   readonly version: number;
 }
-
-/** Names a session by its UUID alone, as the cache does. */
-type SessionKey = Pick<SessionRef, "userId" | "id">;
 
 interface Row {
   json: MessageJson;
@@ -26,14 +23,14 @@ const JSON_TEXT = `
     'version', s.version, 'created_at', ${timeText("s.created_at")}, 'updated_at', ${timeText("s.updated_at")},
     'expires_at', ${timeText("s.expires_at")})::text as json`;
 
-/** @returns null when there is none, or its conversation is being erased; one that has expired may be found */
+/** @returns null when there is none, or its conversation is in the trash; one that has expired may be found */
 export async function findSession(db: Queryable, { userId, sessionId }: SessionRef): Promise<StoredSession | null> {
   const [row] = await db.query<Row>({
     name: "find_session",
     text: `
       select ${JSON_TEXT}, s.version
         from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
-       where s.user_id = $1 and s.session_id = $2 and not c.erasing`,
+       where s.user_id = $1 and s.session_id = $2 and c.deleted_at is null`,
     values: [userId, sessionId],
   });
   return row ? toStored(row) : null;
@@ -46,7 +43,7 @@ export async function findSessionVersion(db: Queryable, { userId, id }: SessionK
     text: `
       select s.version
         from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
-       where s.user_id = $1 and s.id = $2 and not c.erasing`,
+       where s.user_id = $1 and s.id = $2 and c.deleted_at is null`,
     values: [userId, id],
   });
   return row ? Number(row.version) : null;
@@ -124,12 +121,14 @@ export async function claimSession(
         on conflict on constraint sessions_pkey do update
            set conversation_id = excluded.conversation_id, version = old.version + 1, updated_at = excluded.updated_at,
                expires_at = excluded.expires_at,
-               context = case when $7::boolean then excluded.context else old.context end,
-               created_at = case when $7 then excluded.created_at else old.created_at end
-         -- one whose conversation is being erased was not found, and the conversation cannot come back
+               context = case when $7::boolean or old.expires_at <= excluded.updated_at then excluded.context
+                              else old.context end,
+               created_at = case when $7 or old.expires_at <= excluded.updated_at then excluded.created_at
+                                 else old.created_at end
+         -- one whose conversation is in the trash was not found; one that was just made is not seen here
          where old.version = $6
             or exists (select from conversations as c
-                        where c.user_id = $1 and c.id = old.conversation_id and c.erasing)
+                        where c.user_id = $1 and c.id = old.conversation_id and c.deleted_at is not null)
         returning user_id, conversation_id
       )
       -- after the session: its key is checked when the statement ends
@@ -158,39 +157,33 @@ export async function renewSession(
   return row?.expires_at ?? null;
 }
 
-/** @returns whether it was there; one that had expired was not */
+/** @returns whether it was there, as `findSession`; one that had expired was not */
 export async function deleteSession(db: Queryable, { userId, sessionId }: SessionRef): Promise<boolean> {
   const [row] = await db.query<{ was_there: boolean }>({
     name: "delete_session",
     text: `
-      delete from sessions where user_id = $1 and session_id = $2
-      returning expires_at > statement_timestamp() as was_there`,
+      delete from sessions as s using conversations as c
+       where s.user_id = $1 and s.session_id = $2 and c.user_id = s.user_id and c.id = s.conversation_id
+      returning s.expires_at > statement_timestamp() and c.deleted_at is null as was_there`,
     values: [userId, sessionId],
   });
   return row?.was_there ?? false;
 }
 
-/** @returns some of the sessions that are in a conversation */
+/** @returns the sessions that are in a conversation, in the order of their UUIDs; those behind `after` */
 export async function listSessionsOf(
   db: Queryable,
   at: ConversationRef,
-  limit: number,
+  { after, limit }: { after: string | null; limit: number },
 ): Promise<readonly SessionKey[]> {
   const rows = await db.query<KeyRow>({
     name: "list_sessions_of",
-    text: "select user_id, id from sessions where user_id = $1 and conversation_id = $2 limit $3",
-    values: [at.userId, at.id, limit],
+    text: `
+      select user_id, id from sessions
+       where user_id = $1 and conversation_id = $2 and ($3::uuid is null or id > $3) order by id limit $4`,
+    values: [at.userId, at.id, after, limit],
   });
   return rows.map(toKey);
-}
-
-/** Deletes some sessions, those that are still in this conversation. */
-export async function deleteSessionsOf(db: Queryable, at: ConversationRef, ids: readonly string[]): Promise<void> {
-  await db.query({
-    name: "delete_sessions_of",
-    text: "delete from sessions where user_id = $1 and conversation_id = $2 and id = any($3::uuid[])",
-    values: [at.userId, at.id, ids],
-  });
 }
 
 /** @returns those that it deleted, at most `limit` */

@@ -30,7 +30,7 @@ import type { Deps } from "./deps.ts";
 import { type Pagination, pagination } from "./history.ts";
 import { abandonReply } from "./remote-reply.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
-import { forgetSessionsOf } from "./sessions.ts";
+import { tellSessionsOf } from "./sessions.ts";
 
 /** Bounds one statement of a permanent deletion. */
 const ERASE_BATCH = 5_000;
@@ -123,6 +123,7 @@ export async function deleteConversation(
       deleted ? { action: permanent ? "conversation_deleted" : "conversation_trashed", actor, ...subjectOf(at) } : null,
   );
   const deleted = await changeConversation(deps, ref, deletion);
+  await tellSessionsOf(deps, ref);
   // Also when it was gone: an earlier try may have died before it told anybody.
   tellOf(deps, at, "deleted");
   if (!deleted) throw conversationNotFound();
@@ -146,7 +147,7 @@ export async function finishErasures(deps: Deps): Promise<void> {
 async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
   // Whoever marked it may have died before it told the cache.
   await deps.cache.changed(ref);
-  await forgetSessionsOf(deps, ref);
+  await tellSessionsOf(deps, ref);
   await foldUsage(deps.db, ref.userId);
   while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH)) {
     // The next process goes on with it.
@@ -159,6 +160,7 @@ async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
 export async function restoreConversation(deps: Deps, at: ConversationName): Promise<Conversation> {
   const ref = toRef(at);
   const restored = present(await changeConversation(deps, ref, restoreFromTrash(deps.db, ref)));
+  await tellSessionsOf(deps, ref);
   tellOf(deps, at, "restored");
   return restored;
 }

@@ -8,13 +8,13 @@ import {
   type NewSession,
   parseSessionJson,
   type Session,
+  type SessionKey,
   type SessionRef,
   toSession,
 } from "../domain/session.ts";
 import {
   deleteExpiredSessions,
   deleteSession as deleteStored,
-  deleteSessionsOf,
   findSession,
   listSessionsOf,
   renewSession,
@@ -110,18 +110,13 @@ export async function keepSession(deps: Deps, at: SessionName, { session, versio
   return expiresAt ? { ...session, expiresAt } : session;
 }
 
-/**
- * For a conversation that is being erased: its sessions leave before its row, which would take them along without a
- * word to the cache. From the mark on nobody finds them, so the cache is told first: a process that dies here has left
- * the next one what to do again.
- */
-export async function forgetSessionsOf(deps: Deps, conversation: ConversationRef): Promise<void> {
-  for (let full = true; full;) {
-    const some = await listSessionsOf(deps.db, conversation, BATCH);
+/** A conversation went to the trash, came back, or leaves for good, and its sessions with it: the cache is told. */
+export async function tellSessionsOf(deps: Deps, conversation: ConversationRef): Promise<void> {
+  for (let after: string | null = null; ;) {
+    const some: readonly SessionKey[] = await listSessionsOf(deps.db, conversation, { after, limit: BATCH });
     await Promise.all(some.map((session) => deps.cache.changed(cachedAs(session))));
-    const ids = some.map(({ id }) => id);
-    if (ids.length > 0) await deleteSessionsOf(deps.db, conversation, ids);
-    full = some.length === BATCH;
+    if (some.length < BATCH) return;
+    after = some.at(-1)?.id ?? null;
   }
 }
 
