@@ -79,8 +79,6 @@ const ROWS: Record<string, Row> = {
   getUsage: { kind: "personal", own: 200 },
   exportMe: { kind: "personal", own: 200 },
   listAudit: { kind: "admin", own: 200 },
-  exportMe: { kind: "personal", own: 200 },
-  listAudit: { kind: "admin", own: 200 },
 };
 /** It has its credentials in its body. */
 const LOGIN = "login";
