@@ -21,6 +21,7 @@ import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import type { Deps } from "./service/deps.ts";
+import { ErasedUsers } from "./service/erased-users.ts";
 import { startReplyUpkeep } from "./service/reply-upkeep.ts";
 import { TokenCounter } from "./service/token-counter.ts";
 import { startUpkeep } from "./service/upkeep.ts";
@@ -133,7 +134,8 @@ export async function create(
       log,
       besideService: shareDatabase,
     });
-    live = await createLive(config, { ...(await findInstallation(db)), log });
+    const installation = await findInstallation(db);
+    live = await createLive(config, { ...installation, log });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
@@ -157,7 +159,9 @@ export async function create(
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
       },
       log,
-      userIds: new LRUCache({ max: 10_000 }),
+      secret: installation.secret,
+      userIds: new LRUCache({ max: 10_000, ttl: USER_REMEMBERED_MS }),
+      erasedUsers: new ErasedUsers(),
       notedActedFor: new LRUCache({ max: 10_000 }),
       serverId: randomUUID(),
       runningReplies: new Map(),
@@ -248,6 +252,8 @@ function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean 
   return registry;
 }
 
+/** Who was erased is refused everywhere after so long, even where nobody heard of it. */
+const USER_REMEMBERED_MS = 10_000;
 /** Longer than the cache and the other servers may take to be told of a change. */
 const TELLING_MS = 2_000;
 /** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */

@@ -4,9 +4,11 @@ import type { Live } from "../live/live.ts";
 import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";
+import type { ErasedUsers } from "./erased-users.ts";
 import type { TokenCounter } from "./token-counter.ts";
 import type { FollowedReplies } from "./remote-reply.ts";
 import type { RunningReplies } from "./running-reply.ts";
+import type { KnownUser } from "./users.ts";
 
 /** What the use cases stand on; put together in `create.ts`. */
 export interface Deps {
@@ -18,8 +20,11 @@ export interface Deps {
   readonly tokenCounter: TokenCounter;
   readonly settings: ServiceSettings;
   readonly log: Log;
-  /** user numbers by identity: they never change */
-  readonly userIds: LRUCache<string, number>;
+  /** of the database, for its own HMACs */
+  readonly secret: Buffer;
+  /** users by identity, for a moment */
+  readonly userIds: LRUCache<string, KnownUser>;
+  readonly erasedUsers: ErasedUsers;
   /** who was seen today to act for whom: it is in the audit log */
   readonly notedActedFor: LRUCache<string, true>;
   /** of this process; another run has another */
