@@ -1,77 +1,87 @@
+import type { ConversationRef } from "../domain/conversation.ts";
 import type { Queryable } from "./pool.ts";
 
-/** @returns the next people's numbers, in order */
-export async function listUserIds(
-  db: Queryable,
-  { afterId, limit }: { afterId: number; limit: number },
-): Promise<readonly number[]> {
+/** What a conversation may be too old by: when anything was last said in it, or when it came into the trash. */
+export type Aging = "said" | "trashed";
+
+/** A conversation that is too old. */
+export interface AgedConversation {
+  readonly ref: ConversationRef;
+  /** its id as its author wrote it */
+  readonly conversationId: string;
+}
+
+/** `c` is a conversation, `$1` a number of days. Each part begins with what its index finds. */
+const IS_AGED: Record<Aging, string> = {
+  said: `
+    c.updated_day <= ((statement_timestamp() - make_interval(days => $1)) at time zone 'UTC')::date
+    and c.updated_at <= statement_timestamp() - make_interval(days => $1) and c.pinned_at is null and not c.erasing`,
+  trashed: `
+    c.deleted_at is not null and c.deleted_at <= statement_timestamp() - make_interval(days => $1) and not c.erasing`,
+};
+
+/** @returns the ids of the users after one, in order, at most `limit` */
+export async function listUserIds(db: Queryable, after: number, limit: number): Promise<readonly number[]> {
   const rows = await db.query<{ id: string }>({
     name: "list_user_ids",
     text: "select id from users where id > $1 order by id limit $2",
-    values: [afterId, limit],
+    values: [after, limit],
   });
   return rows.map(({ id }) => Number(id));
 }
 
-/**
- * Marks what has been in the trash for too long as leaving for good. What is restored meanwhile stays: the condition
- * is checked again under the row's lock.
- *
- * @returns how many were marked, at most `limit`
- */
-export async function markTrashErasing(
+/** @returns those of these users who have a conversation that is too old */
+export async function listUsersWithAged(
   db: Queryable,
   userIds: readonly number[],
-  { days, limit }: { days: number; limit: number },
-): Promise<number> {
-  const rows = await db.query({
-    name: "mark_trash_erasing",
+  { by, days }: { by: Aging; days: number },
+): Promise<readonly number[]> {
+  const rows = await db.query<{ id: string }>({
+    name: `list_users_with_${by}`,
+    // Lateral: one look into the index a user, in whatever way the planner would rather join.
     text: `
-      with due as (
-        select user_id, id from conversations
-         where user_id = any($1::bigint[]) and not erasing
-           and deleted_at < statement_timestamp() - $2 * interval '1 day'
-         limit $3
-      )
-      update conversations as c
-         set erasing = true, version = version + 1
-        from due
-       where c.user_id = due.user_id and c.id = due.id and not c.erasing
-         and c.deleted_at < statement_timestamp() - $2 * interval '1 day'
-      returning c.id`,
-    values: [userIds, days, limit],
+      select u.id
+        from unnest($2::bigint[]) as u (id)
+       cross join lateral (select from conversations as c where c.user_id = u.id and ${IS_AGED[by]} limit 1) as found`,
+    values: [days, userIds],
   });
-  return rows.length;
+  return rows.map(({ id }) => Number(id));
+}
+
+/** @returns a user's conversations that are too old, at most `limit` */
+export async function listAged(
+  db: Queryable,
+  userId: number,
+  { by, days, limit }: { by: Aging; days: number; limit: number },
+): Promise<readonly AgedConversation[]> {
+  const rows = await db.query<{ id: string; conversation_id: string }>({
+    name: `list_aged_${by}`,
+    text: `
+      select c.id, coalesce(c.client_id, c.id::text) as conversation_id from conversations as c
+       where c.user_id = $2 and ${IS_AGED[by]} limit $3`,
+    values: [days, userId, limit],
+  });
+  return rows.map((row) => ({ ref: { userId, id: row.id }, conversationId: row.conversation_id }));
 }
 
 /**
- * The same for conversations that nothing was said in for so long. What is pinned stays, and so does what is pinned or
- * written to meanwhile; what is in the trash leaves by its own time.
+ * Marks a conversation as leaving for good, if it is still too old.
+ *
+ * @returns false: something was said in it meanwhile, or it was pinned, restored, or marked by somebody else
  */
-export async function markUnusedErasing(
+export async function markAgedErasing(
   db: Queryable,
-  userIds: readonly number[],
-  { days, limit }: { days: number; limit: number },
-): Promise<number> {
+  at: ConversationRef,
+  { by, days }: { by: Aging; days: number },
+): Promise<boolean> {
   const rows = await db.query({
-    name: "mark_unused_erasing",
+    name: `mark_aged_${by}`,
     text: `
-      with due as (
-        select user_id, id from conversations
-         where user_id = any($1::bigint[]) and not erasing and pinned_at is null and deleted_at is null
-           -- the index has the day; the time decides
-           and updated_day <= ((statement_timestamp() - $2 * interval '1 day') at time zone 'UTC')::date
-           and updated_at < statement_timestamp() - $2 * interval '1 day'
-         limit $3
-      )
       update conversations as c
-         set erasing = true, deleted_at = statement_timestamp(), version = version + 1
-        from due
-       where c.user_id = due.user_id and c.id = due.id and not c.erasing
-         and c.pinned_at is null and c.deleted_at is null
-         and c.updated_at < statement_timestamp() - $2 * interval '1 day'
-      returning c.id`,
-    values: [userIds, days, limit],
+         set erasing = true, deleted_at = coalesce(deleted_at, statement_timestamp()), version = version + 1
+       where c.user_id = $2 and c.id = $3 and ${IS_AGED[by]}
+      returning version`,
+    values: [days, at.userId, at.id],
   });
-  return rows.length;
+  return rows.length === 1;
 }

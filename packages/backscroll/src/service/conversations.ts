@@ -128,7 +128,7 @@ export async function deleteConversation(
   tellOf(deps, at, "deleted");
   if (!deleted) throw conversationNotFound();
   await abandonReply(deps, ref);
-  if (permanent) await erase(deps, ref);
+  if (permanent) await eraseMarked(deps, ref);
 }
 
 /** Finishes the permanent deletions that a process which died left half done. */
@@ -138,13 +138,13 @@ export async function finishErasures(deps: Deps): Promise<void> {
       if (deps.stopping.aborted) return;
       // Whoever marked it may have died before it told anybody; its id as its author wrote it is not read for that.
       deps.live.feed.tell(ref.userId, { type: "resync" });
-      await erase(deps, ref);
+      await eraseMarked(deps, ref);
     }
   }
 }
 
 /** In batches: no transaction holds a million rows. What it used stays counted. */
-async function erase(deps: Deps, ref: ConversationRef): Promise<void> {
+export async function eraseMarked(deps: Deps, ref: ConversationRef): Promise<void> {
   // Whoever marked it may have died before it told the cache.
   await deps.cache.changed(ref);
   await tellSessionsOf(deps, ref);
