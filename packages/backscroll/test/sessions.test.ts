@@ -1,0 +1,230 @@
+import { expect } from "vitest";
+import { DEFAULT_TITLE } from "../src/domain/conversation.ts";
+import { cachedAs } from "../src/domain/session.ts";
+import { forgetExpiredSessions, getSession } from "../src/service/sessions.ts";
+import { resolveUser } from "../src/service/users.ts";
+import { expectProblem } from "./problem.ts";
+import { type Answer, type Services, test } from "./services.ts";
+
+const ADA = "ada@example.com";
+const BOB = "bob@example.com";
+const DAY_MS = 86_400_000;
+
+function put(services: Services, body: unknown, { user = ADA, id = "s" } = {}): Promise<Answer> {
+  return services.call(user, "PUT", `/api/sessions/${id}`, body);
+}
+
+function get(services: Services, { user = ADA, id = "s" } = {}): Promise<Answer> {
+  return services.call(user, "GET", `/api/sessions/${id}`);
+}
+
+async function create(services: Services, id: string, user = ADA): Promise<void> {
+  expect((await services.call(user, "POST", "/api/conversations", { id })).status).toBe(201);
+}
+
+/** Moves every session's times so far into the past, past Backscroll: it is not told. */
+async function age(services: Services, ms: number): Promise<void> {
+  await services.deps.db.pool.query(
+    `update sessions set created_at = created_at - $1 * interval '1 ms', updated_at = updated_at - $1 * interval '1 ms',
+            expires_at = expires_at - $1 * interval '1 ms', version = version + 1`,
+    [ms],
+  );
+  // Whoever writes with psql has to wait for the audit.
+  const userId = await resolveUser(services.deps, ADA);
+  const { rows } = await services.deps.db.pool.query<{ id: string }>("select id from sessions");
+  for (const { id } of rows) await services.deps.cache.changed(cachedAs({ userId, id }));
+}
+
+test("a session is put, read and deleted; its conversation stays", async ({ services }) => {
+  await create(services, "c");
+  const made = await put(services, { conversation_id: "c", context: { theme: "dark", nested: [1, null] } });
+  expect(made.status).toBe(201);
+  expect(made.json).toEqual({
+    session_id: "s",
+    conversation_id: "c",
+    context: { theme: "dark", nested: [1, null] },
+    created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    updated_at: made.json.created_at,
+    expires_at: expect.any(String),
+  });
+  expect(Date.parse(made.json.expires_at) - Date.parse(made.json.created_at)).toBe(30 * DAY_MS);
+  expect((await get(services)).json).toEqual(made.json);
+  expect((await get(services)).json).toEqual(made.json);
+
+  const deleted = await services.call(ADA, "DELETE", "/api/sessions/s");
+  expect([deleted.status, deleted.json]).toEqual([200, { message: "Session deleted successfully" }]);
+  expectProblem(await get(services), "session_not_found");
+  expectProblem(await services.call(ADA, "DELETE", "/api/sessions/s"), "session_not_found");
+  expect((await services.call(ADA, "GET", "/api/conversations/c")).status).toBe(200);
+});
+
+test("a session that is put again is in the other conversation, with the other context", async ({ services }) => {
+  await create(services, "c");
+  await create(services, "d");
+  const first = await put(services, { conversation_id: "c", context: { a: 1 } });
+  await age(services, 1_000);
+  const second = await put(services, { conversation_id: "d" });
+  expect(second.status).toBe(200);
+  expect(second.json).toMatchObject({ conversation_id: "d", context: {} });
+  expect(Date.parse(second.json.created_at)).toBe(Date.parse(first.json.created_at) - 1_000);
+  expect(Date.parse(second.json.updated_at)).toBeGreaterThanOrEqual(Date.parse(first.json.updated_at));
+  expect((await get(services)).json).toEqual(second.json);
+});
+
+test.for([
+  ["no conversation", {}],
+  ["a conversation that is no id", { conversation_id: "a b" }],
+  ["an unknown field", { conversation_id: "c", ttl: 1 }],
+  ["a context that is no object", { conversation_id: "c", context: [1] }],
+  ["a context that PostgreSQL cannot keep", { conversation_id: "c", context: { a: "\u0000" } }],
+  ["a context that is too large", { conversation_id: "c", context: { a: "x".repeat(16_384) } }],
+] as const)("%s is refused", async ([, body], { services }) => {
+  await create(services, "c");
+  expectProblem(await put(services, body), "invalid_request");
+  expectProblem(await get(services), "session_not_found");
+});
+
+test("a session's id is an id like every other", async ({ services }) => {
+  await create(services, "c");
+  const longest = `A-z_0.:${"x".repeat(121)}`;
+  expect((await put(services, { conversation_id: "c" }, { id: longest })).json.session_id).toBe(longest);
+  expect((await get(services, { id: longest })).status).toBe(200);
+  for (const id of [`${longest}x`, "a%20b", "a%2Fb", "%7Bs%7D"]) {
+    expectProblem(await put(services, { conversation_id: "c" }, { id }), "invalid_request");
+    expectProblem(await get(services, { id }), "invalid_request");
+  }
+});
+
+test("a session can only be put into a conversation of one's own that is there", async ({ services }) => {
+  await create(services, "c");
+  const { conversationId: theirs } = await services.newConversation(BOB);
+  await services.call(ADA, "POST", "/api/conversations", { id: "trashed" });
+  await services.call(ADA, "DELETE", "/api/conversations/trashed");
+  await put(services, { conversation_id: "c" });
+  for (const id of [theirs, "trashed", "never-there"]) {
+    expectProblem(await put(services, { conversation_id: id }), "conversation_not_found");
+    expectProblem(await put(services, { conversation_id: id }, { id: "other" }), "conversation_not_found");
+  }
+  expect((await get(services)).json.conversation_id).toBe("c");
+  expectProblem(await get(services, { id: "other" }), "session_not_found");
+});
+
+test("two people's sessions of one name never meet, cached or not", async ({ services }) => {
+  for (const user of [ADA, BOB]) {
+    await create(services, "c", user);
+    await put(services, { conversation_id: "c", context: { of: user } }, { user });
+  }
+  for (const user of [ADA, BOB, ADA, BOB]) expect((await get(services, { user })).json.context).toEqual({ of: user });
+  await put(services, { conversation_id: "c" }, { id: "of-ada" });
+  await expect.poll(async () => (await get(services, { id: "of-ada" })).headers.get("x-backscroll-cache")).toBe("hit");
+  const [theirs, missing] = [
+    await get(services, { user: BOB, id: "of-ada" }),
+    await get(services, { user: BOB, id: "none" }),
+  ];
+  expectProblem(theirs, "session_not_found");
+  expect({ ...theirs.json, request_id: "" }).toEqual({ ...missing.json, request_id: "" });
+  expectProblem(await services.call(BOB, "DELETE", "/api/sessions/of-ada"), "session_not_found");
+  expect((await get(services, { id: "of-ada" })).status).toBe(200);
+});
+
+test("a session is not there while its conversation is in the trash, and gone with it for good", async ({
+  services,
+}) => {
+  await create(services, "c");
+  const { json: made } = await put(services, { conversation_id: "c" });
+  await get(services);
+  await services.call(ADA, "DELETE", "/api/conversations/c");
+  expectProblem(await get(services), "session_not_found");
+  await services.call(ADA, "POST", "/api/conversations/c/restore");
+  expect((await get(services)).json).toEqual(made);
+  await services.call(ADA, "DELETE", "/api/conversations/c?permanent=true");
+  expectProblem(await get(services), "session_not_found");
+  expect((await services.deps.db.pool.query("select from sessions")).rowCount).toBe(0);
+});
+
+test("erasing a conversation takes as many sessions with it as it has", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  await services.deps.db.pool.query(`
+    insert into sessions (user_id, session_id, id, conversation_id, expires_at)
+    select user_id, 'more-' || n, gen_random_uuid(), conversation_id, expires_at from sessions, generate_series(1, 250) n`);
+  await services.call(ADA, "DELETE", "/api/conversations/c?permanent=true");
+  expect((await services.deps.db.pool.query("select from sessions")).rowCount).toBe(0);
+});
+
+test("a session that has expired is not there, and what is put in its name is a new one", async ({ services }) => {
+  await create(services, "c");
+  const { json: first } = await put(services, { conversation_id: "c", context: { a: 1 } });
+  await age(services, 30 * DAY_MS + 1);
+  expectProblem(await get(services), "session_not_found");
+  expectProblem(await get(services), "session_not_found"); // from the cache
+  const again = await put(services, { conversation_id: "c" });
+  expect(again.status).toBe(201);
+  expect(again.json.created_at).toBe(again.json.updated_at);
+  expect(Date.parse(again.json.created_at)).toBeGreaterThanOrEqual(Date.parse(first.created_at));
+  await age(services, 30 * DAY_MS + 1);
+  expectProblem(await services.call(ADA, "DELETE", "/api/sessions/s"), "session_not_found");
+});
+
+test("a session that is used lives on, and is written at most once a day for that", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c", context: { a: 1 } });
+  const versionOf = async (): Promise<string> =>
+    (await services.deps.db.pool.query<{ version: string }>("select version from sessions")).rows[0]?.version ?? "";
+  const written = await versionOf();
+  for (let i = 0; i < 3; i += 1) await get(services);
+  expect(await versionOf()).toBe(written);
+
+  await age(services, 29 * DAY_MS);
+  const aged = await versionOf();
+  const kept = await get(services);
+  expect(kept.json).toMatchObject({ conversation_id: "c", context: { a: 1 } });
+  expect(Date.parse(kept.json.expires_at) - Date.now()).toBeGreaterThan(29.9 * DAY_MS);
+  expect(Date.parse(kept.json.expires_at) - Date.parse(kept.json.updated_at)).toBeGreaterThan(58 * DAY_MS);
+  expect(Number(await versionOf())).toBe(Number(aged) + 1);
+  for (let i = 0; i < 3; i += 1) expect((await get(services)).json).toEqual(kept.json);
+  expect(Number(await versionOf())).toBe(Number(aged) + 1);
+});
+
+test("many who use a session at once keep it once", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  await age(services, 29 * DAY_MS);
+  const { rows: before } = await services.deps.db.pool.query("select version from sessions");
+  const answers = await Promise.all(Array.from({ length: 10 }, () => get(services)));
+  expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
+  const { rows: after } = await services.deps.db.pool.query("select version from sessions");
+  expect(Number(after[0].version)).toBe(Number(before[0].version) + 1);
+});
+
+test("sessions that have expired are deleted in batches, the others stay", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  await services.deps.db.pool.query(`
+    insert into sessions (user_id, session_id, id, conversation_id, expires_at)
+    select user_id, 'old-' || n, gen_random_uuid(), conversation_id, now() - n * interval '1 s'
+      from sessions, generate_series(1, 350) n`);
+  await Promise.all([forgetExpiredSessions(services.deps), forgetExpiredSessions(services.deps)]);
+  const { rows } = await services.deps.db.pool.query("select session_id from sessions");
+  expect(rows).toEqual([{ session_id: "s" }]);
+  expect((await get(services)).status).toBe(200);
+});
+
+test("the library has the same sessions", async ({ services }) => {
+  const { conversations, deps } = services;
+  const { id } = await conversations.createConversation(ADA);
+  const put = await conversations.putSession(ADA, "s", { conversationId: id, context: { a: 1 } });
+  expect(put).toMatchObject({ id: "s", conversationId: id, context: { a: 1 } });
+  expect(await conversations.getSession(ADA, "s")).toEqual(put);
+  await expect(conversations.getSession(BOB, "s")).rejects.toMatchObject({ code: "session_not_found" });
+  await expect(conversations.getSession(ADA, "a b")).rejects.toMatchObject({ code: "invalid_request" });
+  const turn = await conversations.sendMessage(ADA, { message: "hello", sessionId: "s" });
+  expect(turn.conversationId).toBe(id);
+  const streamed = await conversations.streamMessage(ADA, { message: "hello", sessionId: "new" });
+  await streamed.finished();
+  expect(await conversations.getSession(ADA, "new")).toMatchObject({ conversationId: streamed.conversationId });
+  expect((await conversations.getConversation(ADA, streamed.conversationId)).title).not.toBe(DEFAULT_TITLE);
+  await conversations.deleteSession(ADA, "s");
+  const at = { userId: await resolveUser(deps, ADA), sessionId: "s" };
+  await expect(getSession(deps, at)).rejects.toMatchObject({ code: "session_not_found" });
+});
