@@ -11,10 +11,11 @@ import type { TokenIssuer } from "./token-issuer.ts";
 type Service = Authenticated & { readonly issuer: TokenIssuer };
 type Headers = Record<string, string>;
 
-/** What the call names of its owner's: a conversation with two messages, the first of which is `messageId`. */
+/** What the call names of its owner's: a conversation, one of its messages, and a session that is in it. */
 interface Names {
   readonly conversationId: string;
   readonly messageId: string;
+  readonly sessionId: string;
 }
 
 interface Row {
@@ -79,6 +80,10 @@ const ROWS: Record<string, Row> = {
   getUsage: { kind: "personal", own: 200 },
   exportMe: { kind: "personal", own: 200 },
   listAudit: { kind: "admin", own: 200 },
+  getSession: { kind: "named", own: 200 },
+  // Of the session, everybody has one of their own by this id; what is somebody's is the conversation.
+  putSession: { kind: "named", own: 200, body: ({ conversationId }) => ({ conversation_id: conversationId }) },
+  deleteSession: { kind: "named", own: 200 },
 };
 /** It has its credentials in its body. */
 const LOGIN = "login";
@@ -170,7 +175,11 @@ test.for(Object.keys(ROWS))("%s: somebody else's is as if it were not there", as
     expect(answer.status, what).toBe(row.kind === "named" ? (row.others ?? 404) : row.own);
     expect(answer.text, what).not.toContain("kept of owner");
     if (row.kind !== "named") continue;
-    const missing = { conversationId: "no-such-conversation", messageId: "no-such-message" };
+    const missing = {
+      conversationId: "no-such-conversation",
+      messageId: "no-such-message",
+      sessionId: "no-such-session",
+    };
     expect(comparable(answer), what).toEqual(comparable(await call(service, operation, row, missing, headers)));
   }
   expect(await everythingOf(as)).toEqual(before);
@@ -220,11 +229,13 @@ async function prepare(
 ): Promise<{ names: Names; as: (method: string, path: string, body?: object) => Promise<Answer> }> {
   const credentials = bearer(await issuer.token(user));
   const as = (method: string, path: string, body?: object): Promise<Answer> => send(method, path, credentials, body);
-  const names = { conversationId: `of-${user.replace("@", "-")}`, messageId: "first" };
+  const name = user.replace("@", "-");
+  const names = { conversationId: `of-${name}`, messageId: "first", sessionId: `session-of-${name}` };
   const text = `kept of ${user}`;
   await as("POST", "/api/conversations", { id: names.conversationId, title: text });
   const messages = ["first", "second"].map((id) => ({ id, role: "user", content: text }));
   await as("POST", `/api/conversations/${names.conversationId}/messages`, { messages });
+  await as("PUT", `/api/sessions/${names.sessionId}`, { conversation_id: names.conversationId });
   await row.before?.(as, names);
   return { names, as };
 }
