@@ -53,5 +53,10 @@ export interface ChangeFeed {
     cursor: string | null,
     signal: AbortSignal,
   ): AsyncGenerator<FeedEntry | ReadyEntry, void, undefined>;
+  /**
+   * Forgets a user whom nobody follows any more, and ends here what goes on for them by itself. What cannot be forgotten
+   * now is forgotten later. Never rejects.
+   */
+  forget(userId: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -37,6 +37,10 @@ export interface ReplyStreams {
   publish(at: ReplyRef, entry: ReplyEntry): void;
   /** Nothing follows. It can be read for a while longer. Best effort. */
   end(at: ReplyRef): void;
+  /** Forgets a reply whose conversation is gone. Best effort. */
+  drop(at: ReplyRef): void;
+  /** Forgets every reply of a user. Never rejects: what could not be forgotten goes with its time to live. */
+  forget(userId: number): Promise<void>;
   /**
    * At most `REPLY_ENTRIES_READ` entries. When what the cursor stands at is gone, it begins again at the oldest entry
    * that is there: positions tell what is repeated, and what is missing.

@@ -177,10 +177,14 @@ function translate(error: unknown): unknown {
 /** Somebody else was in the way: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html */
 const IN_THE_WAY = new Set(["40001", "40P01"]);
 
+/** @returns whether a statement failed because somebody else was in the way, and nothing of it has happened */
+export function isInTheWay(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && IN_THE_WAY.has(error.code ?? "");
+}
+
 /** @returns whether a statement that failed so may succeed when it is sent again */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof BackscrollError) return error.code === "database_unavailable";
-  return error instanceof pg.DatabaseError && IN_THE_WAY.has(error.code ?? "");
+  return isInTheWay(error) || (error instanceof BackscrollError && error.code === "database_unavailable");
 }
 
 /** @returns whether a statement failed because this unique constraint holds */

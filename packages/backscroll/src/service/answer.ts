@@ -12,6 +12,7 @@ import { appendWithin } from "./changes.ts";
 import { contextFor } from "./context.ts";
 import type { Deps } from "./deps.ts";
 import { endingOf, notKept, responderFailure } from "./ending.ts";
+import { conversationNotFound } from "./messages.ts";
 import { partsOf, StorableChunks, storableUsage } from "./reply-message.ts";
 import { type Abandonment, abandonment, keyOf, type RunningReply, shuttingDown } from "./running-reply.ts";
 import { giveTitle } from "./title.ts";
@@ -43,13 +44,21 @@ export function beginReply(
     // In this order: whoever finds it running can follow it, and whoever sees its end finds it stored.
     // What is there may be the next reply already: this one's row may have gone a while ago.
     if (deps.runningReplies.get(keyOf(at)) === reply) deps.runningReplies.delete(keyOf(at));
-    streams.end(streamed);
+    // What the log still holds back is published by its end.
     log.end(ending);
+    if (isGone(deps, at.userId, ending)) streams.drop(streamed);
+    else streams.end(streamed);
     feed.tell(at.userId, { type: "reply_ended", ...told });
     resolve();
   };
   void deps.track(write());
   return reply;
+}
+
+/** @returns whether its conversation, or its user, is not there any more */
+function isGone({ erasedUsers }: Deps, userId: number, ending: ReplyEnding): boolean {
+  if (erasedUsers.has(userId)) return true;
+  return ending.type === "failed" && ["conversation_not_found", "user_erased"].includes(ending.error.code);
 }
 
 /** Never rejects: whatever happens is an ending. */
@@ -219,7 +228,9 @@ async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Resul
 
 /** The generation is closed: by an earlier try of this server whose answer was lost, or by another. */
 async function whatWasStored(deps: Deps, { generation, replaces }: RunningReply): Promise<ReplyEnding> {
-  const [stored] = (await findMessages(deps.db, generation.at, [generation.messageId]))?.messages ?? [];
+  const found = await findMessages(deps.db, generation.at, [generation.messageId]);
+  if (!found) return { type: "failed", error: conversationNotFound() };
+  const [stored] = found.messages;
   return stored ? endingOf(stored.json) : notKept(replaces);
 }
 

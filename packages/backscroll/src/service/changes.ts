@@ -5,6 +5,7 @@ import type { Appended, AppendResult } from "../postgres/append.ts";
 import { mayHaveCommitted } from "../postgres/pool.ts";
 import type { Appender } from "./appender.ts";
 import type { Deps } from "./deps.ts";
+import { userErased } from "./users.ts";
 
 /**
  * Appends messages; resolves once PostgreSQL has committed them and the cache has been told. The user's other clients
@@ -25,17 +26,21 @@ export async function appendMessages(
 }
 
 /**
- * Follows what changes for a user, on any server, from a cursor on; ends with the signal, and when this server stops.
+ * Follows what changes for a user, on any server, from a cursor on; ends with the signal, when this server stops, and
+ * when the user is erased.
  *
+ * @throws {BackscrollError} user_erased
  * @see ChangeFeed.follow
  */
 export function followChanges(
-  { live, draining }: Deps,
+  { live, draining, erasedUsers }: Deps,
   userId: number,
   cursor: string | null,
   signal: AbortSignal,
 ): ReturnType<ChangeFeed["follow"]> {
-  return live.feed.follow(userId, cursor, AbortSignal.any([signal, draining]));
+  // Following somebody is remembered of them.
+  if (erasedUsers.has(userId)) throw userErased();
+  return live.feed.follow(userId, cursor, AbortSignal.any([signal, draining, erasedUsers.watch(userId, signal)]));
 }
 
 /** A retry found its messages stored: the try that stored them may have died before it told anybody. */

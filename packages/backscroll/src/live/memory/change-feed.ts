@@ -60,6 +60,9 @@ export function createMemoryChangeFeed(limits: Partial<MemoryFeedLimits> = {}): 
         leave(userId, user);
       }
     },
+    async forget(userId) {
+      idle.delete(userId);
+    },
     close: () => Promise.resolve(),
   };
 }

@@ -47,6 +47,10 @@ export function createMemoryReplyStreams(): ReplyStreams {
       stream.ended = true;
       streams.set(nameOf(at), stream, { ttl: REPLY_STREAM_TTL_MS.ended });
     },
+    drop: (at) => void streams.delete(nameOf(at)),
+    async forget(userId) {
+      for (const name of streams.keys()) if (name.startsWith(`${userId}:`)) streams.delete(name);
+    },
     async read(at, cursor) {
       const stream = streams.get(nameOf(at));
       if (!stream) return { entries: [], cursor: "0", ended: false };

@@ -1,3 +1,4 @@
+import { withDeadline } from "../../cache/deadline.ts";
 import type { RedisLink } from "../../cache/redis/redis-link.ts";
 import type { Change, ChangeFeed, FeedEntry, ReadyEntry } from "../change-feed.ts";
 import type { Signals } from "../signals.ts";
@@ -13,6 +14,7 @@ export interface RedisFeedOptions extends ChangeStreamOptions {
 
 const OPTIONS: RedisFeedOptions = { entriesMax: 1_000, keepMs: 3_600_000, tickMs: 15_000 };
 const CLOSE_MS = 500;
+const FORGET_MS = 2_000;
 
 /**
  * The change feed over Redis: one stream a user, and signals that say that there is something new in it. What Redis
@@ -59,7 +61,7 @@ export function createRedisChangeFeed(
     user.followers -= 1;
     if (user.followers > 0) return;
     listened.delete(userId);
-    user.close();
+    void user.close();
   };
 
   /** @returns what came after the cursor, up to where the user has been read; null when that is not known */
@@ -95,11 +97,16 @@ export function createRedisChangeFeed(
         leave(userId, user);
       }
     },
+    async forget(userId) {
+      // A look that is under way would open the stream again.
+      const dropping = (listened.get(userId)?.close() ?? Promise.resolve()).then(() => streams.drop(userId));
+      await withDeadline(dropping, FORGET_MS).catch(() => owed.owe(userId));
+    },
     async close() {
       await inFlight.ended(CLOSE_MS);
       stopListening();
       owed.close();
-      for (const user of listened.values()) user.close();
+      for (const user of listened.values()) void user.close();
     },
   };
 }

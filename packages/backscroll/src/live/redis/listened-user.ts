@@ -71,8 +71,10 @@ export class ListenedUser {
     this.log.push({ id: NOWHERE, change });
   }
 
-  close(): void {
+  /** Resolves when it looks no more. */
+  async close(): Promise<void> {
     this.#closing.abort();
+    await (this.#next ?? this.#last);
   }
 
   async #look(): Promise<void> {

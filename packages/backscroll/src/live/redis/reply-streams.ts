@@ -1,7 +1,9 @@
 import { LRUCache } from "lru-cache";
+import { withDeadline } from "../../cache/deadline.ts";
 import type { RedisLink } from "../../cache/redis/redis-link.ts";
 import { loadScript } from "../../cache/redis/scripts.ts";
 import { answerWithin } from "../../cache/redis/session.ts";
+import { unlinkAll } from "../../cache/redis/unlink-all.ts";
 import {
   REPLY_ENTRIES_READ,
   REPLY_STREAM_ENTRIES,
@@ -34,7 +36,7 @@ export interface RedisReplyStreams extends ReplyStreams {
 export function createRedisReplyStreams(
   link: RedisLink,
   prefix: string,
-  { readDeadlineMs = 1_000, closeMs = 500 } = {},
+  { readDeadlineMs = 1_000, forgetMs = 10_000, closeMs = 500 } = {},
 ): RedisReplyStreams {
   const { source } = loadScript("extend-reply");
   const renewed = new LRUCache<string, true>({ max: STREAMS_REMEMBERED, ttl: RENEW_AFTER_MS });
@@ -76,6 +78,17 @@ export function createRedisReplyStreams(
       const key = keyOf(prefix, at);
       renewed.delete(key);
       void extend(key, REPLY_STREAM_TTL_MS.ended, "ended", "");
+    },
+    drop(at) {
+      const key = keyOf(prefix, at);
+      renewed.delete(key);
+      void send(key, ["UNLINK", key], 0);
+    },
+    async forget(userId) {
+      // Cached conversations begin so, too, and may go at any moment. Which replies there are, nothing else tells.
+      const begins = `${prefix}conversation:{${userId}:`;
+      const forgetting = link.sendToAll((sendToOne) => unlinkAll(sendToOne, begins));
+      await withDeadline(forgetting, forgetMs).catch(() => undefined);
     },
     async read(at, cursor) {
       const key = keyOf(prefix, at);
