@@ -4,14 +4,16 @@ import type { Logger } from "pino";
 import { pino } from "pino";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
-import { type Config, loadOptions } from "./config.ts";
+import { type Config, isAuthRequired, loadOptions } from "./config.ts";
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
 import { errorMessage } from "./domain/errors.ts";
 import { createApp } from "./http/app.ts";
 import type { Authenticate } from "./http/auth.ts";
+import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
+import type { LimitOptions } from "./http/limits.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 import { findInstallation } from "./postgres/installation.ts";
 import { migrate } from "./postgres/migrate.ts";
@@ -52,8 +54,11 @@ export interface BackscrollOptions extends Partial<Config>, Parts {}
 export interface Backscroll {
   /** the conversation history, for use in this process */
   readonly conversations: ConversationService;
-  /** the HTTP API: mount it in a server of your own */
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /**
+   * The HTTP API: mount it in a server of your own. With the connection, which `@hono/node-server` hands on by itself,
+   * limits count by address, too.
+   */
+  readonly fetch: (request: Request, connection?: ConnectionInfo) => Response | Promise<Response>;
   /** for people: what it runs on */
   readonly description: {
     readonly database: string;
@@ -198,6 +203,8 @@ export async function create(
       findCredentials: auth.findCredentials,
       login: auth.login,
       bodyBytesMax: config.bodyBytesMax,
+      requestTimeoutMs: config.requestTimeoutMs,
+      limits: limitsOf(config, authenticate),
       publicUrl: config.publicUrl,
       corsOrigins: config.corsOrigins,
       metrics: {
@@ -217,7 +224,7 @@ export async function create(
       config,
       registry,
       conversations: operations.trackCalls(new ConversationService(deps)),
-      fetch: (request) => operations.track(Promise.resolve(app.fetch(request))),
+      fetch: (request, connection) => operations.track(Promise.resolve(app.fetch(request, connection))),
       description: {
         database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,
         cache: cache.description,
@@ -232,6 +239,23 @@ export async function create(
     await closeDatabase();
     throw error;
   }
+}
+
+/** @returns null when nobody is limited */
+function limitsOf(config: Config, authenticate: Authenticate | undefined): LimitOptions | null {
+  const isLimited = isAuthRequired(config) && authenticate === undefined;
+  if ((config.rateLimits ?? (isLimited ? "on" : "off")) === "off") return null;
+  return {
+    perUser: { reads: config.rateLimitReads, writes: config.rateLimitWrites, turns: config.rateLimitTurns },
+    perAddress: {
+      reads: config.rateLimitAddressReads,
+      writes: config.rateLimitAddressWrites,
+      turns: config.rateLimitAddressTurns,
+    },
+    failedLogins: config.rateLimitFailedLogins,
+    streamsPerUser: config.streamsPerUser,
+    trustProxy: config.trustProxy,
+  };
 }
 
 function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean }): Registry {

@@ -1,4 +1,3 @@
-import { createAdaptorServer } from "@hono/node-server";
 import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
 import type { Server } from "node:http";
@@ -11,6 +10,7 @@ import { create } from "../create.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import { hasUsableApiKey } from "../service/api-keys.ts";
 import type { Deps } from "../service/deps.ts";
+import { createHttpServer } from "./http-server.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
 /**
@@ -35,7 +35,7 @@ export async function serve(
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
   const backscroll = await create(config, { processMetrics: true });
-  const server = createAdaptorServer({ fetch: backscroll.fetch }) as Server;
+  const server = createHttpServer(backscroll.fetch, config);
   // Node turns a connection idle only after the response's own listeners have run.
   server.on("request", (_, response) => response.once("close", () => setImmediate(() => server.emit("answered"))));
   try {

@@ -17,6 +17,7 @@ import { healthRoutes } from "./health.ts";
 import { historyRoutes } from "./history.ts";
 import { idempotent } from "./idempotency.ts";
 import { commonHeaders } from "./json.ts";
+import { createLimits, type LimitOptions, openAnyStream } from "./limits.ts";
 import { type LoginOptions, loginRoutes } from "./login.ts";
 import { meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
@@ -33,6 +34,10 @@ export interface AppOptions {
   readonly login: LoginOptions | null;
   /** of one request's body; an import is read as a stream and has no limit */
   readonly bodyBytesMax: number;
+  /** how long a body may take to arrive; an import, its next kilobyte */
+  readonly requestTimeoutMs: number;
+  /** null: there are none */
+  readonly limits: LimitOptions | null;
   readonly metrics: MetricsOptions;
   /** where browsers find the service, if that is known */
   readonly publicUrl: string | undefined;
@@ -44,10 +49,8 @@ export interface AppOptions {
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
 
 /** The whole HTTP API as a `fetch` handler: it needs no socket, and mounts inside another server. */
-export function createApp(
-  deps: Deps,
-  { findCredentials, login, bodyBytesMax, metrics, sessions, publicUrl, corsOrigins }: AppOptions,
-): App {
+export function createApp(deps: Deps, options: AppOptions): App {
+  const { bodyBytesMax, requestTimeoutMs, publicUrl, corsOrigins } = options;
   const app: App = new OpenAPIHono<{ Variables: Variables }>({
     defaultHook(result) {
       if (result.success) return;
@@ -68,26 +71,34 @@ export function createApp(
     deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
   });
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
-  metricsRoutes(app, metrics);
+  const limits = options.limits && createLimits(deps, options.limits, options.metrics.registry);
+  if (limits) app.use("/metrics", limits.failedLogins);
+  metricsRoutes(app, options.metrics);
   healthRoutes(app);
   docsRoutes(app);
-  loginRoutes(app, login);
+  if (limits) {
+    app.use("/api/*", limits.failedLogins);
+    for (const path of ["/api/login", "/api/logout"]) app.use(path, limits.byAddress);
+  }
+  loginRoutes(app, options.login, requestTimeoutMs);
 
-  app.use("/api/*", authenticated(findCredentials));
-  const readBodyWithinLimit = readBody(bodyBytesMax);
+  app.use("/api/*", authenticated(options.findCredentials));
+  if (limits) app.use("/api/*", limits.byCaller);
+  const readBodyWithinLimit = readBody(bodyBytesMax, requestTimeoutMs);
   app.on(["POST", "PUT", "PATCH"], "/api/*", (c, next) =>
     c.req.path === "/api/import" ? next() : readBodyWithinLimit(c, next),
   );
   app.use("/api/*", (c, next) => (c.req.path === "/api/import" ? next() : idempotent(c, next)));
 
   // Before the routes with an id in the same place: "messages" is not one.
-  turnRoutes(app, sessions);
+  const openStream = limits?.openStream ?? openAnyStream;
+  turnRoutes(app, options.sessions, openStream);
   conversationRoutes(app);
   messageRoutes(app);
   historyRoutes(app);
-  transferRoutes(app);
+  transferRoutes(app, requestTimeoutMs);
   sessionRoutes(app);
-  eventRoutes(app);
+  eventRoutes(app, openStream);
   meRoutes(app);
   auditRoutes(app);
 

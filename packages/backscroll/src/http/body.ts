@@ -5,17 +5,19 @@ import { BackscrollError, errorMessage } from "../domain/errors.ts";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads the body of a request as text, within the limit, where the route's validator finds it.
+ * Reads the body of a request as text, within the limits, where the route's validator finds it.
  *
- * @throws {BackscrollError} body_too_large, malformed_json when it is not UTF-8
+ * @param timeoutMs how long all of it may take to arrive
+ * @throws {BackscrollError} body_too_large, request_timeout, malformed_json when it is not UTF-8
  */
-export function readBody(bodyBytesMax: number): MiddlewareHandler {
+export function readBody(bodyBytesMax: number, timeoutMs: number): MiddlewareHandler {
   return async (c, next) => {
     const declared = Number(c.req.header("content-length") ?? Number.NaN);
     if (declared > bodyBytesMax) throw tooLarge(bodyBytesMax);
-    const bytes = Number.isNaN(declared)
-      ? await readAtMost(c.req.raw.body, bodyBytesMax)
-      : await c.req.raw.arrayBuffer();
+    const bytes = await inTime<ArrayBuffer | Uint8Array>(
+      Number.isNaN(declared) ? readAtMost(c.req.raw.body, bodyBytesMax) : c.req.raw.arrayBuffer(),
+      timeoutMs,
+    );
     // A host that mounts this handler may let more through than was declared.
     if (bytes.byteLength > bodyBytesMax) throw tooLarge(bodyBytesMax);
     try {
@@ -37,6 +39,51 @@ async function readAtMost(body: ReadableStream<Uint8Array> | null, bytesMax: num
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** How much of a stream has to arrive before the time that it may keep its reader waiting begins anew. */
+const PROGRESS_BYTES = 1_024;
+
+/**
+ * A body of any size in pieces, given up when it stops arriving: when its reader has waited `timeoutMs` for the same
+ * kilobyte. The time that the reader takes for itself does not count.
+ *
+ * @throws {BackscrollError} request_timeout
+ */
+export async function* piecesInTime(
+  body: ReadableStream<Uint8Array>,
+  timeoutMs: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = body.getReader();
+  let waitedMs = 0;
+  let bytes = 0;
+  try {
+    for (;;) {
+      const askedAt = performance.now();
+      const { done, value } = await inTime(reader.read(), timeoutMs - waitedMs);
+      if (done) return;
+      waitedMs += performance.now() - askedAt;
+      bytes += value.length;
+      if (bytes >= PROGRESS_BYTES) [waitedMs, bytes] = [0, 0];
+      yield value;
+    }
+  } finally {
+    // Not awaited: what has not come may never come.
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+async function inTime<Result>(arriving: Promise<Result>, timeoutMs: number): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new BackscrollError("request_timeout", "the body took too long to arrive; send it again")),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([arriving, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function tooLarge(bytesMax: number): BackscrollError {

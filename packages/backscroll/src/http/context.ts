@@ -3,6 +3,7 @@ import type { Context as HonoContext } from "hono";
 import type { UserName } from "../domain/user.ts";
 import type { Caller } from "./auth.ts";
 import type { Deps } from "../service/deps.ts";
+import type { RateLimit } from "./limits.ts";
 
 /** What every request carries. */
 export interface Variables {
@@ -14,6 +15,10 @@ export interface Variables {
   hasCommonHeaders: boolean;
   /** who sent it */
   caller: Caller;
+  /** where it comes from, as limits count it; null when nobody tells. Absent without limits */
+  address: string | null;
+  /** what was spent for it; absent without limits */
+  rateLimit: RateLimit | undefined;
   /** whose history it is about */
   user: { readonly id: number; readonly name: UserName };
   /** set where sessions are kept in a cookie: the conversation that it is to name */

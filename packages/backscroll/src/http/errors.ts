@@ -74,6 +74,8 @@ export function problemResponse(error: BackscrollError, requestId: string): Resp
   const { retryAfterSeconds } = error.details;
   if (retryAfterSeconds !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterSeconds))));
   if (error.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
+  // The rest of the body would only arrive late, too.
+  if (error.code === "request_timeout") headers.set("connection", "close");
   if (NOT_BY_ITSELF.has(error.code)) headers.set("x-should-retry", "false");
   return new Response(JSON.stringify(body), { status, headers });
 }

@@ -11,6 +11,8 @@ export const EVENT_STREAM_HEADERS = {
 export interface EventStreamOptions {
   /** a comment is sent when nothing else has been for so long */
   readonly keepAliveMs?: number;
+  /** called when the stream has ended, however it did: at least once, if anybody reads it or gives it up */
+  readonly onEnd?: () => void;
 }
 
 const encoder = new TextEncoder();
@@ -26,25 +28,32 @@ const QUIET = Symbol("quiet");
 export function eventStream(
   events: AsyncGenerator<string, void, undefined>,
   left: AbortController,
-  { keepAliveMs = KEEP_ALIVE_MS }: EventStreamOptions = {},
+  { keepAliveMs = KEEP_ALIVE_MS, onEnd }: EventStreamOptions = {},
 ): ReadableStream<Uint8Array> {
   let coming: Promise<IteratorResult<string, void>> | undefined;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         coming ??= events.next();
-        const next = await orQuiet(coming, keepAliveMs, left.signal);
+        const next = await orQuiet(coming, keepAliveMs, left.signal).catch((error: unknown) => {
+          onEnd?.();
+          throw error;
+        });
         if (left.signal.aborted) return;
         if (next === QUIET) {
           controller.enqueue(COMMENT);
           return;
         }
         coming = undefined;
-        if (next.done === true) controller.close();
-        else controller.enqueue(encoder.encode(next.value));
+        if (next.done !== true) controller.enqueue(encoder.encode(next.value));
+        else {
+          onEnd?.();
+          controller.close();
+        }
       },
       async cancel() {
         left.abort();
+        onEnd?.();
         await events.return();
       },
     },

@@ -4,6 +4,7 @@ import { followChanges } from "../service/changes.ts";
 import type { App } from "./context.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "./event-stream.ts";
 import { commonHeaders, problems } from "./json.ts";
+import type { OpenStream } from "./limits.ts";
 
 /** What a client waits before it comes back. */
 const RETRY_MS = 1_000;
@@ -44,19 +45,20 @@ const route = createRoute({
       description: "Changes as they come",
       content: { "text/event-stream": { schema: z.string().openapi("ChangeStream", { description: "See above" }) } },
     },
-    ...problems(),
+    ...problems("too_many_streams"),
   },
 });
 
-export function eventRoutes(app: App): void {
-  app.openapi(route, (c) => {
+export function eventRoutes(app: App, openStream: OpenStream): void {
+  app.openapi(route, async (c) => {
     const { deps, user } = c.var;
     // A client that has come back by itself repeats the URL it began with: the header is newer.
     const cursor = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").last_event_id ?? null;
+    const slot = await openStream(c);
     const left = new AbortController();
     const entries = followChanges(deps, user.id, cursor, left.signal);
     c.set("hasCommonHeaders", true);
-    return new Response(eventStream(toEvents(entries), left), {
+    return new Response(eventStream(toEvents(entries), left, { onEnd: () => slot.release() }), {
       headers: { ...commonHeaders(c), ...EVENT_STREAM_HEADERS },
     });
   });

@@ -1,6 +1,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import { STATUS } from "./errors.ts";
+import { rateLimitHeaders } from "./limits.ts";
 import { Problem } from "./schemas.ts";
 import type { Context } from "./context.ts";
 import type { ErrorCode } from "../domain/errors.ts";
@@ -20,6 +21,7 @@ const ALWAYS: readonly ErrorCode[] = [
   "host_not_allowed",
   "origin_not_allowed",
   "user_erased",
+  "rate_limited",
   "database_unavailable",
   "identity_provider_unavailable",
 ];
@@ -40,7 +42,7 @@ export function problems(...codes: readonly ErrorCode[]): Record<number, { descr
 
 /** The same for a route that reads a body. */
 export function bodyProblems(...codes: readonly ErrorCode[]): Record<number, { description: string; content: object }> {
-  return problems("malformed_json", "body_too_large", "unsupported_media_type", ...codes);
+  return problems("malformed_json", "body_too_large", "request_timeout", "unsupported_media_type", ...codes);
 }
 
 /** @returns JSON text that holds messages as an array between the two others, joined as PostgreSQL wrote them */
@@ -90,5 +92,11 @@ export function jsonText<Typed>(
 
 /** What every answer carries. */
 export function commonHeaders(c: Context): Record<string, string> {
-  return { ...c.var.securityHeaders, "x-request-id": c.var.requestId, "cache-control": "no-store" };
+  const rateLimit = c.get("rateLimit");
+  return {
+    ...c.get("securityHeaders"),
+    "x-request-id": c.get("requestId"),
+    "cache-control": "no-store",
+    ...(rateLimit && rateLimitHeaders(rateLimit)),
+  };
 }

@@ -63,8 +63,8 @@ const logout = createRoute({
 });
 
 /** @param options null: nobody can log in here. The routes are there all the same, and say so */
-export function loginRoutes(app: App, options: LoginOptions | null): void {
-  app.use("/api/login", readBody(2 * CREDENTIAL_CHARS_MAX));
+export function loginRoutes(app: App, options: LoginOptions | null, requestTimeoutMs: number): void {
+  app.use("/api/login", readBody(2 * CREDENTIAL_CHARS_MAX, requestTimeoutMs));
 
   app.openapi(login, async (c) => {
     const { sources, loginMs, secure } = optionsOrThrow(options);

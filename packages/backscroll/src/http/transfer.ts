@@ -3,6 +3,7 @@ import type { ImportResult as WireImportResult } from "backscroll-client";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { EXPORT_FORMATS, exportConversation, exportPerson } from "../service/export.ts";
 import { type ImportResult, importConversations } from "../service/import.ts";
+import { piecesInTime } from "./body.ts";
 import type { App, Variables } from "./context.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
@@ -79,11 +80,12 @@ const importRoute = createRoute({
           .openapi("ImportResult"),
       ),
     },
-    ...problems("malformed_json", "unsupported_media_type"),
+    ...problems("malformed_json", "request_timeout", "unsupported_media_type"),
   },
 });
 
-export function transferRoutes(app: App): void {
+/** @param requestTimeoutMs an import is given up when nothing of it arrives for so long */
+export function transferRoutes(app: App, requestTimeoutMs: number): void {
   app.openapi(exportRoute, async (c) => {
     const { conversationId } = c.req.valid("param");
     const { format = "json" } = c.req.valid("query");
@@ -102,7 +104,8 @@ export function transferRoutes(app: App): void {
     if (!/^application\/json *(;|$)/i.test(c.req.header("content-type") ?? "")) {
       throw new BackscrollError("unsupported_media_type", "the content-type must be application/json");
     }
-    const source = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+    const body = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+    const source = piecesInTime(body, requestTimeoutMs);
     return c.json(toWireImportResult(await importConversations(c.var.deps, c.var.user.id, source)), 200);
   });
 }

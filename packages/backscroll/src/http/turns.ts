@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { BackscrollError } from "../domain/errors.ts";
 import { deriveId } from "../domain/ids.ts";
 import { parseMessageJson } from "../domain/message.ts";
+import type { StreamSlot } from "../live/stream-slots.ts";
 import { askAgain } from "../service/ask-again.ts";
 import { followReply, stopReply } from "../service/remote-reply.ts";
 import type { Turn } from "../service/running-reply.ts";
@@ -9,6 +10,7 @@ import { regenerateReply, startTurn, takeTurn } from "../service/turn.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
 import { bodyProblems, commonHeaders, json, jsonText, problems } from "./json.ts";
+import type { OpenStream } from "./limits.ts";
 import * as schema from "./schemas.ts";
 import { createSessionResolver, keepSessionCookie, type SessionOptions, type SessionTurn } from "./session-resolver.ts";
 import { type ShownReply, UI_MESSAGE_STREAM_HEADERS, uiMessageStream } from "./ui-message-stream.ts";
@@ -25,6 +27,7 @@ const failures = bodyProblems(
   "responder_timeout",
   "reply_interrupted",
   "shutting_down",
+  "too_many_streams",
 );
 const eventStream = {
   "text/event-stream": {
@@ -84,7 +87,7 @@ const follow = createRoute({
   responses: {
     200: { description: "The reply as it is written", content: eventStream },
     204: { description: "None is; so it is for a conversation that does not exist" },
-    ...problems(),
+    ...problems("too_many_streams"),
   },
 });
 
@@ -104,14 +107,14 @@ const stop = createRoute({
   },
 });
 
-export function turnRoutes(app: App, sessions: SessionOptions): void {
+export function turnRoutes(app: App, sessions: SessionOptions, openStream: OpenStream): void {
   for (const { path } of [send, chat]) keepSessionCookie(app, path, sessions);
   const startInSession = createSessionResolver(sessions);
 
   app.openapi(send, async (c) => {
     const body = c.req.valid("json");
     const start = (): Promise<Turn> => startInSession(c, requestOf(c, body));
-    if (body.stream === true) return showStarted(c, await start());
+    if (body.stream === true) return showStarted(c, openStream, start);
     const taken = await takeTurn(start);
     const { conversationId, userMessage, assistantMessage, turn } = taken;
     const text =
@@ -122,9 +125,9 @@ export function turnRoutes(app: App, sessions: SessionOptions): void {
 
   app.openapi(chat, async (c) => {
     const body = c.req.valid("json");
-    if (isUiChat(body)) return showStarted(c, await startUi(c, body));
+    if (isUiChat(body)) return showStarted(c, openStream, () => startUi(c, body));
     const start = (): Promise<Turn> => startInSession(c, requestOf(c, body));
-    if (body.stream === true) return showStarted(c, await start());
+    if (body.stream === true) return showStarted(c, openStream, start);
     const { conversationId, assistantMessage, turn } = await takeTurn(start);
     const { content } = parseMessageJson(assistantMessage);
     return c.json({ response: content, conversation_id: conversationId }, 200, replayed(c, turn));
@@ -132,7 +135,7 @@ export function turnRoutes(app: App, sessions: SessionOptions): void {
 
   app.openapi(follow, async (c) => {
     const turn = await followReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
-    return turn === null ? c.body(null, 204) : showReply(c, turn);
+    return turn === null ? c.body(null, 204) : showReply(c, turn, await openStream(c));
   });
 
   app.openapi(stop, async (c) => {
@@ -192,15 +195,27 @@ function replayed({ var: { idempotencySeed } }: Context, turn: Turn): Record<str
   return idempotencySeed !== undefined && turn.replayed ? { "idempotency-replayed": "true" } : {};
 }
 
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as `jsonText`
-function showStarted<Typed>(c: Context, turn: Turn): Typed {
-  return showReply(c, turn, replayed(c, turn));
+/** Its stream is taken first: what is refused is not saved. */
+async function showStarted<Typed>(c: Context, openStream: OpenStream, start: () => Promise<Turn>): Promise<Typed> {
+  const slot = await openStream(c);
+  try {
+    const turn = await start();
+    return showReply(c, turn, slot, replayed(c, turn));
+  } catch (error) {
+    slot.release();
+    throw error;
+  }
 }
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as `jsonText`
-function showReply<Typed>(c: Context, shown: ShownReply, headers: Readonly<Record<string, string>> = {}): Typed {
+function showReply<Typed>(
+  c: Context,
+  shown: ShownReply,
+  slot: StreamSlot,
+  headers: Readonly<Record<string, string>> = {},
+): Typed {
   c.set("hasCommonHeaders", true);
-  return new Response(uiMessageStream(shown), {
+  return new Response(uiMessageStream(shown, { onEnd: () => slot.release() }), {
     headers: { ...commonHeaders(c), ...UI_MESSAGE_STREAM_HEADERS, ...headers },
   }) as Typed;
 }
