@@ -23,6 +23,7 @@ import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import type { Deps } from "./service/deps.ts";
+import { listenForErasures } from "./service/erase-user.ts";
 import { ErasedUsers } from "./service/erased-users.ts";
 import { startReplyUpkeep } from "./service/reply-upkeep.ts";
 import { TokenCounter } from "./service/token-counter.ts";
@@ -179,7 +180,8 @@ export async function create(
       draining.abort();
       drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
     };
-    const upkeep = startUpkeep(deps);
+    const stopListening = listenForErasures(deps);
+    const upkeep = startUpkeep(deps, { usersTogether: config.appendBatching });
     // Nobody else can be writing on an embedded PostgreSQL of one's own: what is open was left by a run that died.
     const replyUpkeep = await startReplyUpkeep(deps, {
       appendBatching: config.appendBatching,
@@ -196,6 +198,7 @@ export async function create(
       await within(SAVING_MS, Promise.all([...deps.runningReplies.values()].map(({ done }) => done)));
       await replyUpkeep.stop();
       await upkeep.stop();
+      stopListening();
       await closeDatabase();
     };
     const auth = createAuth(config, deps, authenticate);

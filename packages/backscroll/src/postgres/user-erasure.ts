@@ -58,31 +58,32 @@ export async function countHistory(
   return { conversations: Number(row?.conversations ?? 0), messages: Number(row?.messages ?? 0) };
 }
 
-/** Below every id. */
-export const BEFORE_ALL_IDS = "00000000-0000-0000-0000-000000000000";
+/** No id is less. */
+export const FIRST_ID = "00000000-0000-0000-0000-000000000000";
 
 /**
  * Marks the next of a user's conversations, in the order of their ids, as leaving for good; marked ones are among them.
  *
+ * @param from the first id that may be there
  * @returns their ids, at most `limit`
  */
 export async function markAllErasing(
   db: Queryable,
   userId: number,
-  { after, limit }: { after: string; limit: number },
+  { from, limit }: { from: string; limit: number },
 ): Promise<readonly string[]> {
   const rows = await db.query<{ id: string }>({
     name: "mark_all_erasing",
     text: `
       with next as materialized (
         -- in the order in which whoever locks many of them does
-        select id from conversations where user_id = $1 and id > $2 order by id limit $3 for update
+        select id from conversations where user_id = $1 and id >= $2 order by id limit $3 for update
       )
       update conversations
          set erasing = true, deleted_at = coalesce(deleted_at, statement_timestamp()), version = version + 1
        where user_id = $1 and id in (select id from next)
       returning id`,
-    values: [userId, after, limit],
+    values: [userId, from, limit],
   });
   return rows.map(({ id }) => id).toSorted();
 }

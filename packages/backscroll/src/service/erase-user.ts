@@ -4,7 +4,6 @@ import { cachedAs } from "../domain/session.ts";
 import { toIdentity, type UserName } from "../domain/user.ts";
 import { isInTheWay } from "../postgres/pool.ts";
 import {
-  BEFORE_ALL_IDS,
   claimErasures,
   countHistory,
   deleteAllErased,
@@ -13,6 +12,7 @@ import {
   deleteUser,
   deleteUserIdempotencyKeys,
   deleteUserSessions,
+  FIRST_ID,
   insertErasure,
   listConversationIds,
   listGoneUsers,
@@ -120,16 +120,17 @@ async function finish(deps: Deps, userId: number): Promise<void> {
 
 async function eraseConversations(deps: Deps, userId: number): Promise<void> {
   let aliveAt = performance.now();
-  let after = BEFORE_ALL_IDS;
+  // One that is deleted, and made again by a request that knew its user before, is found once more.
+  let from = FIRST_ID;
   for (;;) {
-    const next = { after, limit: BATCH.conversations };
+    const next = { from, limit: BATCH.conversations };
     const ids = await whenNobodyIsInTheWay(deps, () => markAllErasing(deps.db, userId, next));
     const last = ids.at(-1);
     if (last === undefined) return;
     // From the mark on nobody finds them, so the cache is told first: the next process does it again.
     await tellCache(deps, userId, ids);
     await forgetSessions(deps, userId);
-    for (let place: MessagePlace | null = { conversationId: after, seq: "0" }; place !== null;) {
+    for (let place: MessagePlace | null = { conversationId: from, seq: "0" }; place !== null;) {
       stopIfStopping(deps);
       place = await deleteMessagesUpTo(deps.db, { userId, id: last }, { after: place, limit: BATCH.messages });
       if (performance.now() - aliveAt < ALIVE_MS) continue;
@@ -137,7 +138,7 @@ async function eraseConversations(deps: Deps, userId: number): Promise<void> {
       aliveAt = performance.now();
     }
     await whenNobodyIsInTheWay(deps, () => deleteAllErased(deps.db, userId, ids));
-    after = last;
+    from = last;
   }
 }
 

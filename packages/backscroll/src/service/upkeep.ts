@@ -1,25 +1,41 @@
 import { errorMessage } from "../domain/errors.ts";
 import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
 import { deleteExpiredLogins } from "../postgres/logins.ts";
+import type { Queryable } from "../postgres/pool.ts";
+import { deleteOldErasures } from "../postgres/users.ts";
 import { finishErasures } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
-import { forgetExpiredSessions } from "./sessions.ts";
+import { finishUserErasures, forgetErasedUsers } from "./erase-user.ts";
 import { eraseWhatIsDue } from "./retention.ts";
+import { forgetExpiredSessions } from "./sessions.ts";
 
 const INTERVAL_MS = 60_000;
+const BATCH = 1_000;
 
-/** What nobody waits for: safe on many servers at once. */
-export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
+/**
+ * What nobody waits for: safe on many servers at once.
+ *
+ * @param usersTogether false where a statement may not span users (Citus)
+ */
+export function startUpkeep(deps: Deps, { usersTogether }: { usersTogether: boolean }): { stop(): Promise<void> } {
+  const tasks: readonly (() => Promise<void>)[] = [
+    () => forgetErasedUsers(deps),
+    () => finishUserErasures(deps),
+    () => finishErasures(deps),
+    () => eraseWhatIsDue(deps, { usersTogether }),
+    () => inBatches(deps, deleteExpiredIdempotencyKeys),
+    () => inBatches(deps, deleteExpiredLogins),
+    () => inBatches(deps, deleteOldErasures),
+    () => forgetExpiredSessions(deps),
+  ];
   const run = async (): Promise<void> => {
-    try {
-      await finishErasures(deps);
-      await eraseWhatIsDue(deps);
-      while ((await deleteExpiredIdempotencyKeys(deps.db, 1_000)) === 1_000);
-      while ((await deleteExpiredLogins(deps.db, 1_000)) === 1_000);
-      await forgetExpiredSessions(deps);
-    } catch (error) {
-      if (!deps.stopping.aborted)
-        deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+    for (const task of tasks) {
+      // One that fails keeps no other from its work.
+      await task().catch((error: unknown) => {
+        if (!deps.stopping.aborted)
+          deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+      });
+      if (deps.stopping.aborted) return;
     }
   };
   let running = run();
@@ -32,4 +48,12 @@ export function startUpkeep(deps: Deps): { stop(): Promise<void> } {
       await running;
     },
   };
+}
+
+/** @param deleteSome deletes as many as it may, and says how many those were */
+async function inBatches(
+  { db, stopping }: Deps,
+  deleteSome: (db: Queryable, limit: number) => Promise<number>,
+): Promise<void> {
+  while ((await deleteSome(db, BATCH)) === BATCH && !stopping.aborted);
 }
