@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { cachedAs } from "../src/domain/session.ts";
 import { findDatabaseId } from "../src/postgres/installation.ts";
 import { migrate } from "../src/postgres/migrate.ts";
 import {
@@ -32,6 +33,18 @@ test("what a server announces every other server hears, and itself it does not",
   await expect.poll(() => one.heard).toEqual([second]);
   await expect.poll(() => two.heard).toEqual([first]);
   expect([one, two, three].flatMap(({ errors }) => errors)).toEqual([]);
+});
+
+test("a session, which is cached like a conversation, is announced like one", async () => {
+  const url = await databaseUrl();
+  const databaseId = randomUUID();
+  const [one, two] = [await startServer(url, { databaseId }), await startServer(url, { databaseId })];
+  const session = cachedAs({ userId: 7, id: randomUUID() });
+
+  await one.announce(session);
+
+  await expect.poll(() => two.heard).toEqual([session]);
+  expect([...one.errors, ...two.errors]).toEqual([]);
 });
 
 test("1,000 announcements at once arrive once each, in few statements", async () => {
