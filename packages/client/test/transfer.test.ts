@@ -132,3 +132,27 @@ test("an export may take longer than timeoutMs once it has begun", async ({ clie
 
   expect(bytes).toBeGreaterThan(9_000_000);
 });
+
+test("everything of a person is read by whoever they move to, without what was in the trash", async ({
+  client,
+  clientWith,
+}) => {
+  for (const id of ["kept", "trashed"]) {
+    await client.createConversation({ id });
+    await client.saveMessages(id, said(2));
+  }
+  await client.deleteConversation("trashed");
+
+  const text = await new Response(await client.exportMe()).text();
+
+  expect(JSON.parse(text)).toMatchObject({
+    conversations: [expect.anything(), expect.anything()],
+    audit: [{ action: "person_exported", actor: "you" }, { action: "conversation_trashed" }],
+  });
+  const other = clientWith({ headers: GRACE });
+  expect(await other.importConversations(text)).toMatchObject({
+    conversations: { created: 1 },
+    messages: { saved: 2 },
+    failed: 0,
+  });
+});
