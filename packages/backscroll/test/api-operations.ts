@@ -63,6 +63,7 @@ const BODIES: Record<string, object> = {
   updateConversation: { pinned: true },
   saveMessages: { role: "user", content: "Hello" },
   editMessage: { content: "Hello again" },
+  putSession: { conversation_id: "no-such-conversation" },
   importConversations: { backscroll_export: 1, conversations: [] },
 };
 

@@ -19,6 +19,7 @@ type IdKind =
   /** an existing thing of the caller's, that must not be somebody else's */
   | "conversation"
   | "message"
+  | "session"
   /** names something new: the same words of two people never meet */
   | "new"
   /** of a body in another form than the sample's: it has a test of its own */
@@ -28,9 +29,11 @@ type IdKind =
 const ID_KINDS: Record<string, IdKind> = {
   "path conversationId": "conversation",
   "path messageId": "message",
+  "path sessionId": "session",
   "query around": "message",
   "body conversation_id": "conversation",
   "body message_id": "new",
+  "body session_id": "new",
   "body id": "new",
   // A place in what is the caller's own, whatever it says.
   "query last_event_id": "new",
@@ -46,7 +49,9 @@ interface IdPlace {
   readonly kind: IdKind;
 }
 
-type Ids = Record<"conversation" | "message", string>;
+type Ids = Record<"conversation" | "message" | "session", string>;
+
+const NOTHING: Ids = { conversation: "no-such-conversation", message: "no-such-message", session: "no-such-session" };
 
 test("every id in the API is one of those that the sweep knows", async ({ services }) => {
   const { document, operations } = await readApi(services);
@@ -61,22 +66,21 @@ test("somebody else's ids answer exactly as ids that do not exist, on every rout
   const theirs = await conversationOf(services, ADA, "theirs");
   const own = await conversationOf(services, BOB, "own");
   const before = await services.call(ADA, "GET", `/api/conversations/${theirs.conversation}/export`);
-  const nothing = { conversation: "no-such-conversation", message: "no-such-message" };
 
   let swept = 0;
   for (const operation of operations) {
     const places = existingPlaces(document, operation);
     if (places.length === 0) continue;
     swept += 1;
-    const requests: [Ids, Ids][] = [[theirs, nothing]];
+    const requests: [Ids, Ids][] = [[theirs, NOTHING]];
     if (places.some(({ kind }) => kind === "message")) {
       requests.push([
         { ...own, message: theirs.message },
-        { ...own, message: nothing.message },
+        { ...own, message: NOTHING.message },
       ]);
       requests.push([
         { ...theirs, message: own.message },
-        { ...nothing, message: own.message },
+        { ...NOTHING, message: own.message },
       ]);
     }
     for (const [real, unreal] of requests) {
@@ -95,7 +99,7 @@ test("another conversation of one's own does not open a message", async ({ servi
   const { document, operations } = await readApi(services);
   const one = await conversationOf(services, ADA, "one");
   const other = await conversationOf(services, ADA, "other");
-  const mixed = { conversation: one.conversation, message: other.message };
+  const mixed = { ...one, message: other.message };
 
   for (const operation of operations) {
     const places = existingPlaces(document, operation);
@@ -110,13 +114,12 @@ test("a conversation in the trash answers as one that does not exist, on every r
   const { document, operations } = await readApi(services);
   const trashed = await conversationOf(services, ADA, "trashed");
   expect((await services.call(ADA, "DELETE", `/api/conversations/${trashed.conversation}`)).status).toBe(200);
-  const nothing = { conversation: "no-such-conversation", message: "no-such-message" };
 
   for (const operation of operations) {
     const places = existingPlaces(document, operation);
     if (places.length === 0 || operation.id === "restoreConversation") continue;
     const given = await request(services, ADA, operation, places, trashed);
-    const expected = await request(services, ADA, operation, places, nothing);
+    const expected = await request(services, ADA, operation, places, NOTHING);
     expect(expected.status, operation.id).toBe(SILENT[operation.id] ?? 404);
     expectSameAnswer(given, expected, operation.id);
   }
@@ -192,7 +195,9 @@ async function conversationOf(services: Services, user: string, id: string): Pro
   }));
   const saved = await services.call(user, "POST", `/api/conversations/${id}/messages`, { messages });
   expect(saved.status).toBe(201);
-  return { conversation: id, message: messages[1]?.id ?? "" };
+  const session = `session-${id}`;
+  await services.call(user, "PUT", `/api/sessions/${session}`, { conversation_id: id });
+  return { conversation: id, message: messages[1]?.id ?? "", session };
 }
 
 /** Where the operation takes ids: by their pattern, or by a name that ends like one. */
@@ -220,7 +225,7 @@ function idPlaces(document: Parameters<typeof resolveSchema>[0], operation: ApiO
 
 /** Those that name something that is there already. */
 function existingPlaces(document: Parameters<typeof resolveSchema>[0], operation: ApiOperation): IdPlace[] {
-  return idPlaces(document, operation).filter(({ kind }) => kind === "conversation" || kind === "message");
+  return idPlaces(document, operation).filter(({ kind }) => kind !== "new" && kind !== "apart");
 }
 
 function isId(name: string, schema: SchemaObject): boolean {

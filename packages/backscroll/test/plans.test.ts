@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { cachedAs } from "../src/domain/session.ts";
 import { findVersion } from "../src/postgres/conversations.ts";
 import type { Database, Statement } from "../src/postgres/pool.ts";
 import { createApiKeyFinder } from "../src/service/api-keys.ts";
@@ -10,7 +11,10 @@ import * as history from "../src/service/history.ts";
 import { createLogins } from "../src/service/logins.ts";
 import * as messages from "../src/service/messages.ts";
 import { checkpointReplies } from "../src/postgres/running-generations.ts";
+import { findSessionVersion } from "../src/postgres/sessions.ts";
 import { followReply, stopReply } from "../src/service/remote-reply.ts";
+import { startTurnInSession } from "../src/service/session-turns.ts";
+import * as sessions from "../src/service/sessions.ts";
 import { finishTurn, regenerateReply, startTurn } from "../src/service/turn.ts";
 import { getUsage } from "../src/service/usage.ts";
 import { type Services, test } from "./services.ts";
@@ -48,6 +52,9 @@ async function seed(services: Services): Promise<messages.ConversationName> {
   await run(`
     insert into logins (cookie_sha256, user_id, api_key_id, is_admin, expires_at)
     select key_sha256, user_id, id, false, now() + interval '1 day' from api_keys`);
+  await run(`
+    insert into sessions (user_id, session_id, id, conversation_id, expires_at)
+    select user_id, 'session-' || id, gen_random_uuid(), id, now() + interval '30 days' from conversations`);
   await run("analyze");
   return at;
 }
@@ -98,6 +105,7 @@ test("no hot statement reads a table from end to end, planned with or without it
   await getUsage(deps, at.userId, {});
   await createApiKeyFinder(deps)(`bsk_${"x".repeat(43)}`);
   await createLogins(deps).find("x".repeat(43));
+  await keepSessions(deps, at);
   await conversations.deleteConversation(deps, at, { actor: null, permanent: true });
 
   const client = await services.deps.db.pool.connect();
@@ -114,7 +122,7 @@ test("no hot statement reads a table from end to end, planned with or without it
     // PostgreSQL 15 cannot plan without values: half as many.
     expect(plans.length).toBeGreaterThan(canPlanWithoutValues ? 40 : 20);
     const scanning = plans.filter(([, plan]) =>
-      /Seq Scan on (messages|conversations|deleted_messages|usage_daily|api_keys|logins)/.test(plan),
+      /Seq Scan on (messages|conversations|deleted_messages|usage_daily|api_keys|logins|sessions)/.test(plan),
     );
     expect(scanning.map(([name, plan]) => `${name}\n${plan}`).join("\n\n")).toBe("");
   } finally {
@@ -134,6 +142,19 @@ async function takeTurns(deps: Deps, { userId, conversationId }: messages.Conver
   await stopReply(deps, at);
   const running = { at: messages.toRef(at), fence: "1", soFar: null };
   await checkpointReplies(deps.db, [running]);
+}
+
+/** A session that is new, used, aged, elsewhere, gone; and all that have expired. */
+async function keepSessions(deps: Deps, { userId, conversationId }: messages.ConversationName): Promise<void> {
+  const at = { userId, sessionId: "s" };
+  await finishTurn(await startTurnInSession(deps, at, { message: "Hello", messageId: "in-session" }));
+  await sessions.putSession(deps, at, { conversationId });
+  await findSessionVersion(deps.db, sessions.toSessionRef(at));
+  await deps.db.pool.query("update sessions set expires_at = expires_at - interval '29 days' where session_id = 's'");
+  await deps.cache.changed(cachedAs(sessions.toSessionRef(at)));
+  await sessions.getSession(deps, at);
+  await sessions.deleteSession(deps, at);
+  await sessions.forgetExpiredSessions(deps);
 }
 
 async function explain(

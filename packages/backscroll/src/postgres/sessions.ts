@@ -73,6 +73,8 @@ export async function upsertSession(
         -- locked: whoever erases it takes its sessions out of the cache, and sees this one among them
         select user_id, id, client_id from conversations
          where user_id = $1 and id = $4 and deleted_at is null for share
+      ), before as (
+        select from sessions where user_id = $1 and session_id = $2 and expires_at > statement_timestamp()
       ), s as (
         insert into sessions as old (user_id, session_id, id, conversation_id, context, expires_at)
         select c.user_id, $2, $3, c.id, $5::jsonb, statement_timestamp() + make_interval(days => $6) from c
@@ -83,7 +85,7 @@ export async function upsertSession(
                                  else old.created_at end
         returning *
       )
-      select ${JSON_TEXT}, s.version, s.created_at = s.updated_at as created from s, c`,
+      select ${JSON_TEXT}, s.version, not exists (select from before) as created from s, c`,
     values: [userId, sessionId, id, conversationId, JSON.stringify(context), days],
   });
   return row ? { ...toStored(row), created: row.created } : null;
