@@ -17,5 +17,6 @@ export {
   type ResponderFailure,
 } from "./responder/responder.ts";
 export type { ConversationService, MessagesSlice, SessionTurnRequest } from "./service/conversation-service.ts";
+export type { Erasure } from "./service/erase-user.ts";
 export type { TurnRequest } from "./service/turn.ts";
 export type { TurnStream } from "./service/turn-stream.ts";

@@ -1,5 +1,5 @@
 import type { RequestOptions, Send } from "./operation.ts";
-import type { AuditPage, AuditQuery, Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
+import type { AuditPage, AuditQuery, Erased, Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
 
 /** Every method throws `BackscrollApiError` and `BackscrollConnectionError`; codes named here are each one's own. */
 export interface AccountMethods {
@@ -18,6 +18,13 @@ export interface AccountMethods {
   logout(options?: RequestOptions): Promise<void>;
   /** Who the service takes the caller for. */
   getMe(options?: RequestOptions): Promise<Me>;
+  /**
+   * Erases the caller, or whom a backend's key acts for, and all that they have: for good, on every server. Their
+   * credentials are refused from then on. `exportMe` first.
+   *
+   * @returns what they had; nothing when they were erased already
+   */
+  eraseMe(options?: RequestOptions): Promise<Erased>;
   /**
    * Messages and tokens per day, role and model; what was deleted since then is counted.
    *
@@ -52,6 +59,7 @@ export function accountMethods(send: Send): AccountMethods {
       await send({ method: "POST", path: "/api/logout" }, options);
     },
     getMe: async (options) => send<Me>({ method: "GET", path: "/api/me" }, options),
+    eraseMe: async (options) => send<Erased>({ method: "DELETE", path: "/api/me" }, options),
     getUsage: async (query = {}, options) =>
       send<Usage>({ method: "GET", path: "/api/usage", query: { ...query } }, options),
     listAudit: async (query = {}, options) =>

@@ -216,6 +216,13 @@ export interface Me {
   readonly logged_in: boolean;
 }
 
+/** What somebody had, the trash included. */
+export interface Erased {
+  readonly erased: true;
+  readonly conversations: number;
+  readonly messages: number;
+}
+
 export interface LoggedIn extends Me {
   readonly expires_at: string;
 }

@@ -19,7 +19,7 @@ import { idempotent } from "./idempotency.ts";
 import { commonHeaders } from "./json.ts";
 import { createLimits, type LimitOptions, openAnyStream } from "./limits.ts";
 import { type LoginOptions, loginRoutes } from "./login.ts";
-import { meRoutes } from "./me.ts";
+import { answerErased, meRoutes } from "./me.ts";
 import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
 import { securityHeaders } from "./security-headers.ts";
@@ -82,7 +82,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
   }
   loginRoutes(app, options.login, requestTimeoutMs);
 
-  app.use("/api/*", authenticated(options.findCredentials));
+  app.use("/api/*", authenticated(options.findCredentials, answerErased));
   if (limits) app.use("/api/*", limits.byCaller);
   const readBodyWithinLimit = readBody(bodyBytesMax, requestTimeoutMs);
   app.on(["POST", "PUT", "PATCH"], "/api/*", (c, next) =>

@@ -69,20 +69,41 @@ export function credentialsOfHost(authenticate: Authenticate, isAdmin: IsAdmin):
   };
 }
 
+/** How it is answered who was erased, and asks with credentials from before; null: as everybody, `user_erased` */
+export type AnswerErased = (c: Context, name: UserName) => Promise<Response | null>;
+
 /** Puts the user and the caller into the context; whoever cannot say who they are goes no further. */
-export function authenticated(findCredentials: FindCredentials): MiddlewareHandler<{ Variables: Variables }> {
+export function authenticated(
+  findCredentials: FindCredentials,
+  answerErased: AnswerErased,
+): MiddlewareHandler<{ Variables: Variables }> {
+  const orErased = async (c: Context, name: UserName, id: Promise<number>): Promise<number | Response> => {
+    try {
+      return await id;
+    } catch (error) {
+      const isErased = error instanceof BackscrollError && error.code === "user_erased";
+      const answer = isErased ? await answerErased(c, name) : null;
+      if (answer) return answer;
+      throw error;
+    }
+  };
   return async (c, next) => {
     const { deps } = c.var;
     const credentials = await findCredentials(c.req.raw);
     if (credentials === null) throw new BackscrollError("unauthenticated", "send valid credentials");
     const { user, issuedAt, keyId, ...caller } = credentials;
-    const ownId = await resolveUser(deps, user, { issuedAt });
-    c.set("caller", { actor: { userId: ownId, keyId }, ...caller });
     const name = actsFor(c, caller.mayActForOthers);
-    const id = name === null ? ownId : await resolveUser(deps, name);
+    const resolving = resolveUser(deps, user, { issuedAt });
+    // A backend whose own person was erased does nothing for others.
+    const ownId = name === null ? await orErased(c, user, resolving) : await resolving;
+    if (ownId instanceof Response) return ownId;
+    c.set("caller", { actor: { userId: ownId, keyId }, ...caller });
+    const id = name === null ? ownId : await orErased(c, name, resolveUser(deps, name, { isActedFor: true }));
+    if (id instanceof Response) return id;
     if (id !== ownId) await noteActedFor(deps, c.var.caller.actor, id);
     c.set("user", { id, name: name ?? user });
     await next();
+    return undefined;
   };
 }
 

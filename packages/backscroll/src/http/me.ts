@@ -1,7 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Identity, toIdentity, type UserName } from "../domain/user.ts";
+import { type Erasure, eraseUser, eraseUserAgain } from "../service/erase-user.ts";
 import { getUsage } from "../service/usage.ts";
-import type { Caller } from "./auth.ts";
+import type { AnswerErased, Caller } from "./auth.ts";
 import type { App } from "./context.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
@@ -32,6 +33,32 @@ const me = createRoute({
     200: {
       description: "The caller, or whom a backend's key acts for",
       ...json(z.object(MeShape).openapi("Me")),
+    },
+    ...problems(),
+  },
+});
+
+const eraseMe = createRoute({
+  method: "delete",
+  path: "/api/me",
+  operationId: "eraseMe",
+  summary: "Erase a person and all that they have, for good",
+  description:
+    "Conversations, the trash, sessions, usage, keys and logins; nobody brings them back: `GET /api/me/export` first. " +
+    "Credentials from before are refused for a day (`user_erased`); with new ones the same person begins anew. " +
+    "Asked for again, with a token from before, it answers 200 again, and finishes what may have broken off.",
+  responses: {
+    200: {
+      description: "Nothing is left",
+      ...json(
+        z
+          .object({
+            erased: z.literal(true),
+            conversations: z.int().openapi({ description: "those in the trash too; 0 when it was asked for again" }),
+            messages: z.int(),
+          })
+          .openapi("Erased"),
+      ),
     },
     ...problems(),
   },
@@ -69,7 +96,22 @@ const usage = createRoute({
   },
 });
 
+/** Erasing is idempotent: who was erased, or just now is, and asks for it again, is told so. */
+export const answerErased: AnswerErased = async (c, name) => {
+  if (c.req.method !== "DELETE" || c.req.path !== eraseMe.path) return null;
+  return c.json(toErased(await eraseUserAgain(c.var.deps, name)));
+};
+
+function toErased({ conversations, messages }: Erasure): { erased: true; conversations: number; messages: number } {
+  return { erased: true, conversations, messages };
+}
+
 export function meRoutes(app: App): void {
+  app.openapi(eraseMe, async (c) => {
+    const { deps, user, caller } = c.var;
+    return c.json(toErased(await eraseUser(deps, { userId: user.id, actor: caller.actor })), 200);
+  });
+
   app.openapi(me, (c) => c.json(toMe(c.var.user.name, c.var.caller), 200));
 
   app.openapi(usage, async (c) => {

@@ -5,6 +5,7 @@ import type { NewSession, Session } from "../domain/session.ts";
 import type { UserName } from "../domain/user.ts";
 import * as conversations from "./conversations.ts";
 import type { Deps } from "./deps.ts";
+import { type Erasure, eraseUser } from "./erase-user.ts";
 import { type ExportFormat, exportConversation, exportPerson } from "./export.ts";
 import * as history from "./history.ts";
 import { type ImportResult, importConversations } from "./import.ts";
@@ -16,7 +17,7 @@ import { startTurnInSession } from "./session-turns.ts";
 import * as sessions from "./sessions.ts";
 import { toTurnStream, type TurnStream } from "./turn-stream.ts";
 import { getUsage, type UsageRange } from "./usage.ts";
-import { resolveUser } from "./users.ts";
+import { findUser, resolveUser } from "./users.ts";
 
 /** Every method throws `BackscrollError`; each names the codes of its own, all may throw `database_unavailable`. */
 type Window = Omit<history.HistoryFilter, "fields"> & {
@@ -273,6 +274,19 @@ export class ConversationService {
   async exportUser(user: UserName): Promise<AsyncIterable<string>> {
     const userId = await this.#id(user);
     return exportPerson(this.#deps, userId, { actor: themselves({ userId }) });
+  }
+
+  /**
+   * Removes a person and all that they have, for good, on every server: their next call makes a new person.
+   * `exportUser` first.
+   *
+   * @returns what they had, the trash included
+   */
+  async eraseUser(user: UserName): Promise<Erasure> {
+    const userId = await findUser(this.#deps, user);
+    return userId === null
+      ? { conversations: 0, messages: 0 }
+      : eraseUser(this.#deps, { userId, actor: themselves({ userId }) });
   }
 
   /** Reads an export for this user; what is there already is skipped. @throws {BackscrollError} malformed_json */
