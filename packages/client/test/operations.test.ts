@@ -83,6 +83,9 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.chat({ message: "hello" });
   await client.streamMessage({ message: "hello", conversation_id: id }).finished();
   await client.regenerateReply(id).finished();
+  await client.putSession("s", { conversation_id: id });
+  await client.getSession("s");
+  await client.deleteSession("s");
   await client.followReply(id);
   await client.stopReply(id);
   await client.followChanges().next();

@@ -1,0 +1,47 @@
+import { expect } from "vitest";
+import { failureOf, test } from "./running-service.ts";
+
+test("a session is put, read and deleted", async ({ client }) => {
+  const { conversation_id: id } = await client.createConversation();
+  const put = await client.putSession("my:session", { conversation_id: id, context: { theme: "dark" } });
+  expect(put).toEqual({
+    session_id: "my:session",
+    conversation_id: id,
+    context: { theme: "dark" },
+    created_at: expect.any(String),
+    updated_at: put.created_at,
+    expires_at: expect.any(String),
+  });
+  expect(await client.getSession("my:session")).toEqual(put);
+  await client.deleteSession("my:session");
+  for (const missing of [client.getSession("my:session"), client.deleteSession("my:session")]) {
+    expect(await failureOf(missing)).toMatchObject({ code: "session_not_found", status: 404 });
+  }
+  const nowhere = client.putSession("my:session", { conversation_id: "never-there" });
+  expect(await failureOf(nowhere)).toMatchObject({ code: "conversation_not_found" });
+});
+
+test("every way of taking a turn takes it in the session's conversation", async ({ client }) => {
+  const turn = { message: "Hello", session_id: "s" };
+  const { conversation_id: id } = await client.chat(turn);
+  expect((await client.sendMessage(turn)).conversation_id).toBe(id);
+  expect((await client.streamMessage(turn).finished()).conversation_id).toBe(id);
+  expect((await client.getSession("s")).conversation_id).toBe(id);
+  expect((await client.getConversation(id)).message_count).toBe(6);
+});
+
+test("a session's first message whose answer is lost is one message in one conversation", async ({ client, proxy }) => {
+  proxy.faults.push("lose-answer");
+  const { conversation_id: id } = await client.sendMessage({ message: "Hello", session_id: "s" });
+  expect((await client.getSession("s")).conversation_id).toBe(id);
+  expect((await client.getConversation(id)).message_count).toBe(2);
+  expect((await client.listConversations()).pagination.total).toBe(1);
+});
+
+test("a deletion whose answer is lost is not a failure", async ({ client, proxy }) => {
+  const { conversation_id: id } = await client.createConversation();
+  await client.putSession("s", { conversation_id: id });
+  proxy.faults.push("lose-answer");
+  await client.deleteSession("s");
+  expect(await failureOf(client.getSession("s"))).toMatchObject({ code: "session_not_found" });
+});
