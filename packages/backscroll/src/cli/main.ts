@@ -12,6 +12,7 @@ import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
 import { CommandError, createTerminal, EXIT } from "./terminal.ts";
+import { eraseUserCommand } from "./user.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -51,6 +52,18 @@ function createProgram(): Command {
     [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
   ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
   addKeyCommands(program);
+  withSettings(
+    program
+      .command("user")
+      .description("look after people")
+      .command("erase")
+      .description("remove a person and all that they have, for good; `export --user` keeps a copy")
+      .argument("<email>", "whom, as their tokens name them")
+      .option("--yes", "do not ask"),
+    [...DATABASE_SETTINGS, "cache", ...REDIS_SETTINGS],
+  ).action((user: string, flags) =>
+    eraseUserCommand(createTerminal(program.opts()), settings(flags), { user, ...flags }),
+  );
   const cache = program.command("cache").description("look after the cache");
   withSettings(
     cache
