@@ -1,9 +1,9 @@
-import { withDeadline } from "../../cache/deadline.ts";
 import type { RedisLink } from "../../cache/redis/redis-link.ts";
 import type { Change, ChangeFeed, FeedEntry, ReadyEntry } from "../change-feed.ts";
 import type { Signals } from "../signals.ts";
 import { type ChangeStreamOptions, createChangeStreams } from "./change-streams.ts";
 import { InFlight } from "./in-flight.ts";
+import { inTime } from "./in-time.ts";
 import { ListenedUser, NOWHERE } from "./listened-user.ts";
 import { changesChannel, OwedResyncs } from "./owed-resyncs.ts";
 
@@ -100,7 +100,7 @@ export function createRedisChangeFeed(
     async forget(userId) {
       // A look that is under way would open the stream again.
       const dropping = (listened.get(userId)?.close() ?? Promise.resolve()).then(() => streams.drop(userId));
-      await withDeadline(dropping, FORGET_MS).catch(() => owed.owe(userId));
+      await inTime(dropping, FORGET_MS).catch(() => owed.owe(userId));
     },
     async close() {
       await inFlight.ended(CLOSE_MS);

@@ -1,8 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { withDeadline } from "../../cache/deadline.ts";
 import type { RedisLink } from "../../cache/redis/redis-link.ts";
 import { loadScript } from "../../cache/redis/scripts.ts";
-import { answerWithin } from "../../cache/redis/session.ts";
 import { unlinkAll } from "../../cache/redis/unlink-all.ts";
 import {
   REPLY_ENTRIES_READ,
@@ -13,6 +11,7 @@ import {
   type ReplyStreams,
 } from "../reply-streams.ts";
 import { InFlight } from "./in-flight.ts";
+import { inTime } from "./in-time.ts";
 
 /** What Redis may owe an answer to, all replies together: a second of 1,000 of them. More is a gap. */
 const IN_FLIGHT_MAX = 4_000;
@@ -88,18 +87,11 @@ export function createRedisReplyStreams(
       // Cached conversations begin so, too, and may go at any moment. Which replies there are, nothing else tells.
       const begins = `${prefix}conversation:{${userId}:`;
       const forgetting = link.sendToAll((sendToOne) => unlinkAll(sendToOne, begins));
-      await withDeadline(forgetting, forgetMs).catch(() => undefined);
+      await inTime(forgetting, forgetMs).catch(() => undefined);
     },
     async read(at, cursor) {
       const key = keyOf(prefix, at);
-      const timer = new AbortController();
-      try {
-        return await answerWithin(readFrom(link, key, cursor), readDeadlineMs, timer.signal);
-      } catch {
-        return null;
-      } finally {
-        timer.abort();
-      }
+      return inTime(readFrom(link, key, cursor), readDeadlineMs).catch(() => null);
     },
     close: () => inFlight.ended(closeMs),
   };
