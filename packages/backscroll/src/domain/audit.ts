@@ -28,6 +28,6 @@ export interface AuditEntry {
 }
 
 /** `user` null: was erased; nobody can tell who it was. */
-export interface AuditedUser {
+interface AuditedUser {
   readonly user: string | null;
 }

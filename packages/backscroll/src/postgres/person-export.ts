@@ -4,7 +4,7 @@ import type { Queryable } from "./pool.ts";
  * What a person has beside conversations, as their export shows it: pages of a list in the order of its key. `after` is
  * the last row's `key`; null: from the first.
  */
-export interface ExportedRow {
+interface ExportedRow {
   readonly key: readonly unknown[];
   readonly item: object;
 }
