@@ -10,7 +10,7 @@ import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
 import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
-import { errorMessage } from "./domain/errors.ts";
+import { logText } from "./domain/logged-error.ts";
 import { sessionCachedAs } from "./domain/session.ts";
 import { type AnnouncementOptions, openAnnouncements } from "./postgres/announcements.ts";
 import { findVersion } from "./postgres/conversations.ts";
@@ -53,7 +53,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
       ? openMemoryCache(config)
       : await openRedisCache(config, databaseId, {
           connectTimeoutMs: REDIS_CONNECT_MS,
-          onError: (error) => log.warn({ error: errorMessage(error) }, "Redis does not answer"),
+          onError: (error) => log.warn({ error: logText(error) }, "Redis does not answer"),
         });
   const cache = new CoherentCache({
     cache: made.cache,
@@ -76,7 +76,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
       cache.listening(listening);
       if (listening) heard.resolve();
     },
-    onError: (error) => log.warn({ error: errorMessage(error) }, "other servers are not heard: the cache is bypassed"),
+    onError: (error) => log.warn({ error: logText(error) }, "other servers are not heard: the cache is bypassed"),
   });
   const timer = setTimeout(heard.resolve, LISTEN_MS);
   await Promise.all([heard.promise, cache.probe()]);
@@ -101,12 +101,11 @@ function createTeller(
     ...channel,
     onAnnounced: () => undefined,
     onListening: () => undefined,
-    onError: (error) =>
-      log.debug({ error: errorMessage(error) }, "other servers are not heard; nothing is cached here"),
+    onError: (error) => log.debug({ error: logText(error) }, "other servers are not heard; nothing is cached here"),
   });
   const tell: HistoryCache["changed"] = (at) =>
     announcements.announce(at).catch((error: unknown) => {
-      const fields = { userId: at.userId, conversationId: at.id, error: errorMessage(error) };
+      const fields = { userId: at.userId, conversationId: at.id, error: logText(error) };
       log.warn(fields, "the servers could not be told of a change: the audit of their caches will find it");
     });
   return { cache: createNoCache(metrics, tell), description: "none", close: () => announcements.close() };

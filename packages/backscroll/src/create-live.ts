@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { boundLink } from "./cache/redis/bounded-link.ts";
 import { connectRedis } from "./cache/redis/link.ts";
 import type { Config } from "./config.ts";
-import { errorMessage } from "./domain/errors.ts";
+import { logText } from "./domain/logged-error.ts";
 import type { Live } from "./live/live.ts";
 import { createMemoryBudgets } from "./live/memory/budgets.ts";
 import { createMemoryChangeFeed } from "./live/memory/change-feed.ts";
@@ -60,7 +60,7 @@ async function createRedisLive(
   const prefix = `${cacheKeyPrefix}${databaseId}:`;
   const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
     connectTimeoutMs: REDIS_CONNECT_MS,
-    onError: (error) => log.warn({ error: errorMessage(error) }, what),
+    onError: (error) => log.warn({ error: logText(error) }, what),
   });
   // Not the cache's: a long reply must not keep a cached read waiting.
   const link = await connectRedis(

@@ -8,7 +8,7 @@ import { type Config, isAuthRequired, loadOptions } from "./config.ts";
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
-import { errorMessage } from "./domain/errors.ts";
+import { logText } from "./domain/logged-error.ts";
 import { createApp } from "./http/app.ts";
 import type { Authenticate } from "./http/auth.ts";
 import type { ConnectionInfo } from "./http/client-address.ts";
@@ -114,7 +114,7 @@ export async function create(
     connectionTimeoutMs: config.databaseConnectTimeoutMs,
     statementTimeoutMs: config.databaseStatementTimeoutMs,
     onIdleError(error) {
-      if (!closing) log.warn({ error: errorMessage(error) }, "a connection to PostgreSQL was lost");
+      if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
   });
   let closing = false;

@@ -33,14 +33,13 @@ test("a connection dropped in the middle fails as ended early, streamed or not",
   }
 });
 
-test("an agent that reports an error mid-stream fails with its reason, cut short", async () => {
+test("an agent that reports an error mid-stream fails, and its message, which may quote anybody, is not told", async () => {
   const responder = await stream(
     text("Half a "),
     JSON.stringify({ type: "error", message: `no index ${"x".repeat(1000)}` }),
   );
   const { error, text: said } = await failureOf(responder, ask("Hello"));
-  expect(error.message).toContain("no index");
-  expect(error.message.length).toBeLessThan(300);
+  expect(error.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ reported an error \(failed\)$/);
   expect(said).toBe("Half a ");
 });
 
@@ -58,7 +57,8 @@ test("an agent says why it failed, in a stream or as JSON; a reason of its own i
     for (const responder of [await stream(text("Half "), JSON.stringify(event)), asJson]) {
       const { error } = await failureOf(responder, ask("Hello"));
       expect(error.failure).toBe(failure);
-      expect(error.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ reported an error: as it is$/);
+      expect(error.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ reported an error \(\w+\)$/);
+      expect(error.message).toContain(`(${failure})`);
     }
   }
 });

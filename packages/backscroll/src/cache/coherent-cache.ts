@@ -1,5 +1,5 @@
 import type { ConversationRef } from "../domain/conversation.ts";
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import type {
   CachedMessages,
   CacheMiss,
@@ -300,7 +300,7 @@ export class CoherentCache implements HistoryCache {
     } catch (error) {
       this.#metrics.announcement("failed");
       this.#options.log.warn(
-        { ...logged(at), error: errorMessage(error) },
+        { ...logged(at), error: logText(error) },
         "the other servers could not be told of a change that the cache missed: their audit will find it",
       );
     }

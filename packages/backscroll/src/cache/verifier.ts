@@ -1,5 +1,5 @@
 import type { ConversationRef } from "../domain/conversation.ts";
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import type { CacheMetrics } from "./metrics.ts";
 import { type Epoch, Trust } from "./trust.ts";
 
@@ -96,7 +96,7 @@ export class Verifier {
       await discard(at);
     } catch (error) {
       // One of the two did not answer: a hit after the next interval tries again.
-      log.debug({ ...conversation, error: errorMessage(error) }, "an audit could not be made");
+      log.debug({ ...conversation, error: logText(error) }, "an audit could not be made");
     }
   }
 }

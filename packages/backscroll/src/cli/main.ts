@@ -5,6 +5,7 @@ import pc from "picocolors";
 import { ConfigError } from "../config.ts";
 import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { loggedError } from "../domain/logged-error.ts";
 import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
@@ -151,6 +152,11 @@ if (major < 22 || (major === 22 && minor < 12)) {
   process.stderr.write(`Backscroll needs Node.js 22.12 or later; this is ${process.versions.node}\n`);
   process.exit(EXIT.usage);
 }
+process.on("uncaughtException", (error) => {
+  // By itself Node.js prints all that an error carries: rows, parameters, a URL with its password.
+  process.stderr.write(`${JSON.stringify({ level: 60, err: loggedError(error), msg: "a bug: the process ends" })}\n`);
+  process.exit(EXIT.failed);
+});
 try {
   await createProgram().parseAsync();
 } catch (error) {

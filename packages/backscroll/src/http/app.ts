@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
-import { BackscrollError, errorMessage, invalidRequest } from "../domain/errors.ts";
+import { BackscrollError, invalidRequest } from "../domain/errors.ts";
+import { loggedError, logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
 import type { Deps } from "../service/deps.ts";
 import { auditRoutes } from "./audit.ts";
@@ -122,10 +123,10 @@ async function toBackscrollError(error: Error, c: Context): Promise<BackscrollEr
   const { deps, requestId } = c.var;
   if (error instanceof BackscrollError) {
     if (error.code === "database_unavailable") {
-      deps.log.warn({ requestId, error: errorMessage(error.cause) }, "PostgreSQL does not answer");
+      deps.log.warn({ requestId, error: logText(error.cause) }, "PostgreSQL does not answer");
     }
     return error;
   }
-  deps.log.error({ requestId, err: error }, "request failed");
+  deps.log.error({ requestId, err: loggedError(error) }, "request failed");
   return new BackscrollError("internal", "something went wrong here; report the request_id", {}, { cause: error });
 }

@@ -13,6 +13,8 @@ export interface EventStreamOptions {
   readonly keepAliveMs?: number;
   /** called when the stream has ended, however it did: at least once, if anybody reads it or gives it up */
   readonly onEnd?: () => void;
+  /** told why it broke off; whoever reads it is not */
+  readonly onError?: (error: unknown) => void;
 }
 
 const encoder = new TextEncoder();
@@ -28,7 +30,7 @@ const QUIET = Symbol("quiet");
 export function eventStream(
   events: AsyncGenerator<string, void, undefined>,
   left: AbortController,
-  { keepAliveMs = KEEP_ALIVE_MS, onEnd }: EventStreamOptions = {},
+  { keepAliveMs = KEEP_ALIVE_MS, onEnd, onError }: EventStreamOptions = {},
 ): ReadableStream<Uint8Array> {
   let coming: Promise<IteratorResult<string, void>> | undefined;
   return new ReadableStream<Uint8Array>(
@@ -37,7 +39,8 @@ export function eventStream(
         coming ??= events.next();
         const next = await orQuiet(coming, keepAliveMs, left.signal).catch((error: unknown) => {
           onEnd?.();
-          throw error;
+          onError?.(error);
+          throw brokenOff();
         });
         if (left.signal.aborted) return;
         if (next === QUIET) {
@@ -59,6 +62,11 @@ export function eventStream(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** What takes a stream may print why it broke off, or say it to the client. */
+export function brokenOff(): Error {
+  return new Error("the answer broke off; the log says why");
 }
 
 /** @returns `QUIET` when nothing comes for so long, or nobody waits for it any more */

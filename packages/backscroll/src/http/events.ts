@@ -3,7 +3,7 @@ import type { FeedEntry, ReadyEntry } from "../live/change-feed.ts";
 import { followChanges } from "../service/changes.ts";
 import type { App } from "./context.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "./event-stream.ts";
-import { commonHeaders, problems } from "./json.ts";
+import { commonHeaders, problems, logBroken } from "./json.ts";
 import type { OpenStream } from "./limits.ts";
 
 /** What a client waits before it comes back. */
@@ -58,7 +58,7 @@ export function eventRoutes(app: App, openStream: OpenStream): void {
     const left = new AbortController();
     const entries = followChanges(deps, user.id, cursor, left.signal);
     c.set("hasCommonHeaders", true);
-    return new Response(eventStream(toEvents(entries), left, { onEnd: () => slot.release() }), {
+    return new Response(eventStream(toEvents(entries), left, { onEnd: () => slot.release(), onError: logBroken(c) }), {
       headers: { ...commonHeaders(c), ...EVENT_STREAM_HEADERS },
     });
   });

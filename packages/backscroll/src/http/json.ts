@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import { loggedError } from "../domain/logged-error.ts";
 import type { MessageBytes, MessageJson } from "../domain/message.ts";
 import { STATUS } from "./errors.ts";
 import { rateLimitHeaders } from "./limits.ts";
@@ -88,6 +89,11 @@ export function jsonText<Typed>(
     status,
     headers: { "content-type": "application/json", ...commonHeaders(c), ...headers },
   }) as Typed;
+}
+
+/** @returns what writes into the log why an answer broke off that had begun */
+export function logBroken({ var: { deps, requestId } }: Context): (error: unknown) => void {
+  return (error) => deps.log.error({ requestId, err: loggedError(error) }, "an answer broke off");
 }
 
 /** What every answer carries. */

@@ -1,5 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import type { Deps } from "../service/deps.ts";
 
 /** Beside the requests: a key that the provider no longer shows is refused so much later at most. */
@@ -33,7 +34,7 @@ export function createRemoteKeys(
   const onFailure = (error: unknown): void => {
     failedAt = Date.now();
     nextRefreshAt = failedAt + Math.min(RETRY_MS, refreshMs);
-    const reason = errorMessage(error instanceof Error ? (error.cause ?? error) : error);
+    const reason = logText(error instanceof Error ? (error.cause ?? error) : error);
     log.warn({ error: reason }, "the keys of JWT_JWKS_URL cannot be read");
   };
   return async (header, token) => {

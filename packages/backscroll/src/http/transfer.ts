@@ -1,10 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { ImportResult as WireImportResult } from "backscroll-client";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { EXPORT_FORMATS, exportConversation, exportPerson } from "../service/export.ts";
 import { type ImportResult, importConversations } from "../service/import.ts";
 import { piecesInTime } from "./body.ts";
 import type { App, Variables } from "./context.ts";
+import { brokenOff } from "./event-stream.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
 
@@ -134,8 +136,8 @@ function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables)
         if (next.done) controller.close();
         else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
-        deps.log.warn({ requestId, error: errorMessage(error) }, "an export broke off");
-        controller.error(error);
+        deps.log.warn({ requestId, error: logText(error) }, "an export broke off");
+        controller.error(brokenOff());
       }
     },
     async cancel() {

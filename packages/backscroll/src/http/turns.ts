@@ -9,7 +9,7 @@ import type { Turn } from "../service/running-reply.ts";
 import { regenerateReply, startTurn, takeTurn } from "../service/turn.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
-import { bodyProblems, commonHeaders, json, jsonText, problems } from "./json.ts";
+import { bodyProblems, commonHeaders, json, jsonText, problems, logBroken } from "./json.ts";
 import type { OpenStream } from "./limits.ts";
 import * as schema from "./schemas.ts";
 import { createSessionResolver, keepSessionCookie, type SessionOptions, type SessionTurn } from "./session-resolver.ts";
@@ -215,7 +215,7 @@ function showReply<Typed>(
   headers: Readonly<Record<string, string>> = {},
 ): Typed {
   c.set("hasCommonHeaders", true);
-  return new Response(uiMessageStream(shown, { onEnd: () => slot.release() }), {
+  return new Response(uiMessageStream(shown, { onEnd: () => slot.release(), onError: logBroken(c) }), {
     headers: { ...commonHeaders(c), ...UI_MESSAGE_STREAM_HEADERS, ...headers },
   }) as Typed;
 }

@@ -187,9 +187,12 @@ function serverArguments(
     unix_socket_permissions: "0700",
     max_connections: "200",
     shared_buffers: "128MB",
-    log_min_messages: "warning",
-    // A retried save runs into its own id: that is expected, and not worth a line each.
+    // What a statement runs into is told to whoever sent it. Here it would quote rows, which no log of ours does.
+    log_min_messages: "log",
     log_min_error_statement: "panic",
+    log_error_verbosity: "terse",
+    log_parameter_max_length: "0",
+    log_parameter_max_length_on_error: "0",
     ...settings,
   };
   return ["-D", cluster, ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])];

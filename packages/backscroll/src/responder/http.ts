@@ -15,8 +15,6 @@ export interface HttpResponderOptions {
 
 /** Of a JSON reply, of one event, and of a stream's text, inputs and outputs together. */
 const REPLY_BYTES_MAX = 4_194_304;
-/** Of what an agent says about its failure: enough for a reason, too short for a conversation. */
-const REASON_CHARS_MAX = 200;
 
 const JSON_SHAPE =
   '{content, tokens?, model?, tool_calls?: [{id?, name, input, output?}]} or {"type":"error",message,code?}';
@@ -143,9 +141,9 @@ function toFailure(error: unknown, { url }: Target): ResponderError {
   return connectionFailure(error, `the reply of ${url.origin} ended early`);
 }
 
-function reported(origin: string, { code, message }: WireFailure): ResponderError {
-  const reason = message.slice(0, REASON_CHARS_MAX).toWellFormed();
-  return new ResponderError(code, `${origin} reported an error: ${reason}`);
+/** What an agent says of its failure may quote the question, and this ends in the log: its own log has it. */
+function reported(origin: string, { code }: WireFailure): ResponderError {
+  return new ResponderError(code, `${origin} reported an error (${code})`);
 }
 
 function failed(message: string): ResponderError {

@@ -1,5 +1,6 @@
 import { setImmediate as letOthersRun, setTimeout as delay } from "node:timers/promises";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { loggedError, logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { type MessageJson, type MessageStatus, type NewMessage, parseMessageJson } from "../domain/message.ts";
@@ -11,7 +12,7 @@ import type { ReplyChunk } from "../domain/reply.ts";
 import { appendWithin } from "./changes.ts";
 import { contextFor } from "./context.ts";
 import type { Deps } from "./deps.ts";
-import { endingOf, notKept, responderFailure } from "./ending.ts";
+import { endingOf, notKept, responderFailure, responderFailureText } from "./ending.ts";
 import { conversationNotFound } from "./messages.ts";
 import { partsOf, StorableChunks, storableUsage } from "./reply-message.ts";
 import { type Abandonment, abandonment, keyOf, type RunningReply, shuttingDown } from "./running-reply.ts";
@@ -68,7 +69,7 @@ async function answer(deps: Deps, reply: RunningReply): Promise<ReplyEnding> {
     if (outcome.abandoned === "lost") return await whatWasStored(deps, reply);
     return await save(deps, reply, outcome);
   } catch (error) {
-    deps.log.error({ err: error }, "a reply could not be saved");
+    deps.log.error({ err: loggedError(error) }, "a reply could not be saved");
     if (error instanceof BackscrollError) return { type: "failed", error };
     const failure = new BackscrollError("internal", "something went wrong here", {}, { cause: error });
     return { type: "failed", error: failure };
@@ -103,7 +104,7 @@ async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
   const error = failure === null || abandoned === "stopped" ? null : failureOf(failure, signal, abandoned);
   const status = statusOf(abandoned, error);
   if (status === "failed")
-    log.warn({ responder: responder.description, error: errorMessage(failure) }, "the responder failed");
+    log.warn({ responder: responder.description, error: responderFailureText(failure) }, "the responder failed");
   const { soFar, messageId: id } = reply.log;
   const latencyMs = Math.round(performance.now() - startedAt);
   const metadata = {
@@ -204,7 +205,7 @@ export async function closeReply(
     return await close(message);
   } catch (error) {
     if (isPassing(error) || message === null) throw error;
-    deps.log.error({ err: error }, "a reply could not be saved as it is: its text is saved alone");
+    deps.log.error({ err: loggedError(error) }, "a reply could not be saved as it is: its text is saved alone");
     // Somebody may have used its id, which was told when it began.
     const { role, status, content } = message;
     return close({ id: mintId(), role, status, content }).catch(async (error: unknown) => {
@@ -220,7 +221,7 @@ async function whilePostgresIsAway<Result>(deps: Deps, work: () => Promise<Resul
       return await work();
     } catch (error) {
       if (!isPassing(error) || deps.stopping.aborted) throw error;
-      deps.log.warn({ error: errorMessage(error) }, "PostgreSQL does not answer: a reply waits to be saved");
+      deps.log.warn({ error: logText(error) }, "PostgreSQL does not answer: a reply waits to be saved");
     }
     await delay(pauseMs, undefined, { signal: deps.stopping }).catch(() => undefined);
   }

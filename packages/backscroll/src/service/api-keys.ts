@@ -1,5 +1,6 @@
 import { type ApiKey, KEY_PATTERN, KEY_PREFIX, type KeyScope } from "../domain/api-key.ts";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { UserName } from "../domain/user.ts";
@@ -88,6 +89,6 @@ function noteUse(deps: Deps, { id, lastUsedAt }: ApiKey): void {
   if (lastUsedAt !== null && Date.now() - lastUsedAt.getTime() < USE_INTERVAL_MS) return;
   const noted = deps.track(stored.updateKeyUse(deps.db, id));
   noted.catch((error: unknown) =>
-    deps.log.warn({ keyId: id, error: errorMessage(error) }, "the use of a key was not noted"),
+    deps.log.warn({ keyId: id, error: logText(error) }, "the use of a key was not noted"),
   );
 }

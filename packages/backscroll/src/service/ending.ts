@@ -9,6 +9,12 @@ import { saidIn } from "./reply-message.ts";
 /** For people, too: a chat shows it. */
 const KEPT = "your message is kept, and sending it again asks again";
 
+/** @returns what a log line says of a responder's failure: what a host's own throws may quote anybody */
+export function responderFailureText(failure: unknown): string {
+  if (failure instanceof ResponderError || failure instanceof BackscrollError) return failure.message;
+  return failure instanceof Error ? failure.name : `a thrown ${typeof failure}`;
+}
+
 /** Says what happened in our words: a provider's own may hold what is not the caller's business. */
 export function responderFailure(error: unknown, signal: AbortSignal): BackscrollError {
   const options = { cause: error };

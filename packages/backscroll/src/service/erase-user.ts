@@ -1,5 +1,5 @@
 import type { Actor } from "../domain/actor.ts";
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { cachedAs } from "../domain/session.ts";
 import { toIdentity, type UserName } from "../domain/user.ts";
 import { isInTheWay } from "../postgres/pool.ts";
@@ -201,7 +201,7 @@ export function listenForErasures(deps: Deps): () => void {
   const forget = (userIds: readonly number[]): void => {
     const forgetting = forgetGone(deps, userIds).catch((error: unknown) => {
       // The upkeep looks again.
-      if (!deps.stopping.aborted) deps.log.warn({ error: errorMessage(error) }, "erased people were not looked for");
+      if (!deps.stopping.aborted) deps.log.warn({ error: logText(error) }, "erased people were not looked for");
     });
     void deps.track(forgetting);
   };

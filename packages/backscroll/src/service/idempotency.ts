@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { BackscrollError } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
 import {
   answerIdempotencyKey,
@@ -103,7 +104,7 @@ async function runClaimed(
   const renewal = setInterval(() => {
     // One that fails is made up for by the next.
     renewIdempotencyKey(deps.db, claimed, RUNNING_MS).catch((error: unknown) =>
-      deps.log.warn({ error: errorMessage(error) }, "an Idempotency-Key could not be renewed"),
+      deps.log.warn({ error: logText(error) }, "an Idempotency-Key could not be renewed"),
     );
   }, RENEW_MS);
   try {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ConversationRef } from "../domain/conversation.ts";
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import { chunksSince, type ReplyPosition, type ReplySoFar } from "../domain/reply.ts";
 import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
@@ -158,10 +158,7 @@ async function lookInPostgres(
     addAll(log, saidIn(parseMessageJson(stored.json)));
     return endingOf(stored.json);
   } catch (error) {
-    deps.log.warn(
-      { error: errorMessage(error) },
-      "a reply of another server could not be looked up; it is tried again",
-    );
+    deps.log.warn({ error: logText(error) }, "a reply of another server could not be looked up; it is tried again");
     return null;
   }
 }

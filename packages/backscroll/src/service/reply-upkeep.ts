@@ -1,4 +1,4 @@
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { chunksSince, type ReplyPosition, type ReplySoFar } from "../domain/reply.ts";
 import { ReplyLog } from "../live/reply-log.ts";
 import {
@@ -84,7 +84,7 @@ function oneAtATime(
 }
 
 function warn(deps: Deps, what: string, error: unknown): void {
-  if (!deps.stopping.aborted) deps.log.warn({ error: errorMessage(error) }, what);
+  if (!deps.stopping.aborted) deps.log.warn({ error: logText(error) }, what);
 }
 
 function createCheckpoint(deps: Deps, appendBatching: boolean): () => Promise<void> {

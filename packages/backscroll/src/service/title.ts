@@ -1,9 +1,10 @@
 import { DEFAULT_TITLE, type ConversationRef } from "../domain/conversation.ts";
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { titleFrom, titleFromSuggestion } from "../domain/title.ts";
 import { updateDefaultTitle } from "../postgres/conversations.ts";
 import type { Exchange } from "../responder/responder.ts";
 import type { Deps } from "./deps.ts";
+import { responderFailureText } from "./ending.ts";
 
 const SUGGESTION_TIMEOUT_MS = 10_000;
 
@@ -27,7 +28,7 @@ export async function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exch
     deps.live.feed.tell(ref.userId, { type: "conversation_updated", conversation_id: conversationId });
     return title;
   } catch (error) {
-    deps.log.warn({ error: errorMessage(error) }, "a title could not be saved; the next exchange gives one");
+    deps.log.warn({ error: logText(error) }, "a title could not be saved; the next exchange gives one");
     return null;
   }
 }
@@ -43,7 +44,7 @@ async function suggestedTitle({ responder, draining, log }: Deps, exchange: Exch
     // Raced: a responder need not listen to its signal.
     return titleFromSuggestion(await Promise.race([responder.suggestTitle(exchange, signal), aborted.promise]));
   } catch (error) {
-    const fields = { responder: responder.description, error: errorMessage(error) };
+    const fields = { responder: responder.description, error: responderFailureText(error) };
     if (!draining.aborted) log.warn(fields, "the responder suggested no title: the question gives it");
     return "";
   }

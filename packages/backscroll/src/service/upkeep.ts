@@ -1,4 +1,4 @@
-import { errorMessage } from "../domain/errors.ts";
+import { logText } from "../domain/logged-error.ts";
 import { deleteExpiredIdempotencyKeys } from "../postgres/idempotency.ts";
 import { deleteExpiredLogins } from "../postgres/logins.ts";
 import type { Queryable } from "../postgres/pool.ts";
@@ -33,7 +33,7 @@ export function startUpkeep(deps: Deps, { usersTogether }: { usersTogether: bool
       // One that fails keeps no other from its work.
       await task().catch((error: unknown) => {
         if (!deps.stopping.aborted)
-          deps.log.warn({ error: errorMessage(error) }, "upkeep failed; it runs again in a minute");
+          deps.log.warn({ error: logText(error) }, "upkeep failed; it runs again in a minute");
       });
       if (deps.stopping.aborted) return;
     }
