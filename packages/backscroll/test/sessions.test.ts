@@ -223,7 +223,10 @@ test("the library has the same sessions", async ({ services }) => {
   const streamed = await conversations.streamMessage(ADA, { message: "hello", sessionId: "new" });
   await streamed.finished();
   expect(await conversations.getSession(ADA, "new")).toMatchObject({ conversationId: streamed.conversationId });
-  expect((await conversations.getConversation(ADA, streamed.conversationId)).title).not.toBe(DEFAULT_TITLE);
+  // Beside the reply, as in every conversation that nobody has named.
+  await expect
+    .poll(async () => (await conversations.getConversation(ADA, streamed.conversationId)).title)
+    .not.toBe(DEFAULT_TITLE);
   await conversations.deleteSession(ADA, "s");
   const at = { userId: await resolveUser(deps, ADA), sessionId: "s" };
   await expect(getSession(deps, at)).rejects.toMatchObject({ code: "session_not_found" });
