@@ -279,8 +279,8 @@ function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean 
   return registry;
 }
 
-/** Who was erased is refused everywhere after so long, even where nobody heard of it. */
-const USER_REMEMBERED_MS = 10_000;
+/** Who was erased is refused after so long where nobody heard of it; nothing that they send is kept before, either. */
+const USER_REMEMBERED_MS = 60_000;
 /** Longer than the cache and the other servers may take to be told of a change. */
 const TELLING_MS = 2_000;
 /** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */

@@ -21,7 +21,7 @@ export async function eraseUserCommand(
     if (!yes) await confirm(user, await countHistory(deps.db, userId));
     const erased = await eraseUser(deps, { userId, actor: null });
     if (terminal.json) terminal.data(`${JSON.stringify({ erased: true, ...erased })}\n`);
-    terminal.say(`Erased ${user}: ${inWords(erased)}. Within 10 seconds every server refuses them.`);
+    terminal.say(`Erased ${user}: ${inWords(erased)}. Every server refuses them within a minute.`);
   } finally {
     await backscroll.close();
   }
