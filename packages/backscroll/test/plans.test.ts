@@ -6,10 +6,12 @@ import { createApiKeyFinder } from "../src/service/api-keys.ts";
 import { createAppender } from "../src/service/appender.ts";
 import * as conversations from "../src/service/conversations.ts";
 import type { Deps } from "../src/service/deps.ts";
+import { eraseUser } from "../src/service/erase-user.ts";
 import { exportConversation } from "../src/service/export.ts";
 import * as history from "../src/service/history.ts";
 import { createLogins } from "../src/service/logins.ts";
 import * as messages from "../src/service/messages.ts";
+import { listAged, listUserIds, listUsersWithAged, markAgedErasing } from "../src/postgres/retention.ts";
 import { checkpointReplies } from "../src/postgres/running-generations.ts";
 import { findSessionVersion } from "../src/postgres/sessions.ts";
 import { followReply, stopReply } from "../src/service/remote-reply.ts";
@@ -108,6 +110,9 @@ test("no hot statement reads a table from end to end, planned with or without it
   await keepSessions(deps, at);
   await conversations.deleteConversation(deps, at, { actor: null, permanent: true });
 
+  await lookForAged(deps, at);
+  await eraseUser(deps, { userId: at.userId, actor: null });
+
   const client = await services.deps.db.pool.connect();
   try {
     const { rows } = await client.query<{ server_version_num: string }>("show server_version_num");
@@ -129,6 +134,16 @@ test("no hot statement reads a table from end to end, planned with or without it
     client.release();
   }
 });
+
+/** What retention sends, whether anything is due or not. */
+async function lookForAged({ db }: Deps, at: messages.ConversationName): Promise<void> {
+  const users = await listUserIds(db, 0, 500);
+  for (const by of ["said", "trashed"] as const) {
+    await listUsersWithAged(db, users, { by, days: 20 });
+    await listAged(db, at.userId, { by, days: 20, limit: 100 });
+    await markAgedErasing(db, messages.toRef(at), { by, days: 20 });
+  }
+}
 
 /** A first turn, one more, its retry, its reply written again, and one that is stopped. */
 async function takeTurns(deps: Deps, { userId, conversationId }: messages.ConversationName): Promise<void> {

@@ -1,4 +1,6 @@
 import { expect, onTestFinished } from "vitest";
+import type { Change } from "../src/live/change-feed.ts";
+import { listAudit } from "../src/service/audit.ts";
 import { eraseWhatIsDue } from "../src/service/retention.ts";
 import { createServices, type Services, test } from "./services.ts";
 
@@ -24,10 +26,13 @@ async function age({ deps }: Services, days: number): Promise<void> {
   await deps.db.pool.query("update conversations set deleted_at = deleted_at - $1 * interval '1 day'", [days]);
 }
 
-/** As when an hour has gone by. */
+/** As when an hour has gone by for each of them. */
 async function runUpkeep(...servers: readonly Services[]): Promise<void> {
-  await servers[0]?.deps.db.pool.query("delete from upkeep_tasks");
-  await Promise.all(servers.map(({ deps }) => eraseWhatIsDue(deps)));
+  const run = async ({ deps }: Services): Promise<void> => {
+    await deps.db.pool.query("delete from upkeep_tasks");
+    await eraseWhatIsDue(deps);
+  };
+  await Promise.all(servers.map(run));
 }
 
 async function left({ deps }: Services): Promise<string[]> {
@@ -63,6 +68,82 @@ test("what nobody wrote in for RETENTION_DAYS leaves; what is pinned, younger or
 
   expect(await left(server)).toEqual(["bobs", "pinned", "young"]);
   expect((await server.call(ADA, "GET", "/api/conversations/old/messages")).status).toBe(404);
+});
+
+test("where a statement may not span users, each is asked for", async ({ services }) => {
+  const server = await keeping(services);
+  for (const user of [ADA, BOB]) await converse(server, user, `of-${user.slice(0, 3)}`);
+  await age(server, RETENTION_DAYS + 1);
+
+  await server.deps.db.pool.query("delete from upkeep_tasks");
+  await eraseWhatIsDue(server.deps, { usersTogether: false });
+
+  expect(await left(server)).toEqual([]);
+});
+
+test("what is in the trash leaves sooner when RETENTION_DAYS are over sooner", async ({ services }) => {
+  const server = await createServices({ databaseUrl: services.databaseUrl, retentionDays: 7 });
+  onTestFinished(() => server.close());
+  for (const id of ["old", "young"]) await converse(server, ADA, id);
+  await server.conversations.deleteConversation(ADA, "old");
+  await age(server, 8);
+  await server.conversations.saveMessage(ADA, "young", { role: "user", content: "again" });
+  await server.conversations.deleteConversation(ADA, "young");
+
+  await runUpkeep(server);
+
+  expect(await left(server)).toEqual(["young"]);
+});
+
+test("each is written down as the service's own deed, and whoever has it open is told", async ({ services }) => {
+  const server = await keeping(services);
+  await converse(server, ADA, "old");
+  await age(server, RETENTION_DAYS + 1);
+  const told: Change[] = [];
+  const feed = { ...server.deps.live.feed, tell: (_: number, change: Change) => void told.push(change) };
+
+  await server.deps.db.pool.query("delete from upkeep_tasks");
+  await eraseWhatIsDue({ ...server.deps, live: { ...server.deps.live, feed } });
+
+  expect(told).toEqual([{ type: "conversation_deleted", conversation_id: "old" }]);
+  const { entries } = await listAudit(server.deps, {});
+  expect(entries).toMatchObject([
+    { action: "conversation_deleted", actor: null, subject: { user: ADA }, conversationId: "old" },
+  ]);
+});
+
+test("once an hour it is one server's", async ({ services }) => {
+  const server = await keeping(services);
+  await converse(server, ADA, "old");
+  await age(server, RETENTION_DAYS + 1);
+  const { pool } = server.deps.db;
+  const aged = (interval: string): Promise<unknown> =>
+    pool.query("update upkeep_tasks set started_at = now() - $1::interval", [interval]);
+
+  await aged("59 minutes");
+  await Promise.all([eraseWhatIsDue(services.deps), eraseWhatIsDue(server.deps)]);
+  expect(await left(server)).toEqual(["old"]);
+  await aged("1 hour");
+  await Promise.all([eraseWhatIsDue(server.deps), eraseWhatIsDue(server.deps)]);
+  expect(await left(server)).toEqual([]);
+  const { entries } = await listAudit(server.deps, {});
+  expect(entries).toHaveLength(1);
+});
+
+test("a server that stops leaves the rest to the next hour", async ({ services }) => {
+  const server = await keeping(services);
+  for (const id of ["one", "two", "three"]) await converse(server, ADA, id);
+  await age(server, RETENTION_DAYS + 1);
+  const stopping = new AbortController();
+  // After the first has gone.
+  const feed = { ...server.deps.live.feed, tell: () => stopping.abort() };
+  await server.deps.db.pool.query("delete from upkeep_tasks");
+
+  await eraseWhatIsDue({ ...server.deps, stopping: stopping.signal, live: { ...server.deps.live, feed } });
+  expect(await left(server)).not.toEqual([]);
+
+  await runUpkeep(server);
+  await expect.poll(() => left(server)).toEqual([]);
 });
 
 test("without RETENTION_DAYS nothing but the trash leaves", async ({ services }) => {

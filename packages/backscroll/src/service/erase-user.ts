@@ -62,7 +62,7 @@ export async function eraseUser(
   await forgetHere(deps, userId);
   deps.live.signals.send(CHANNEL, String(userId));
   await finish(deps, userId);
-  deps.log.info({ userId, ...erasure }, "a person was erased");
+  deps.log.debug({ userId, ...erasure }, "a person was erased");
   return erasure;
 }
 
