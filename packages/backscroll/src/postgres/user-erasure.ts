@@ -139,7 +139,7 @@ export async function deleteUserSessions(db: Queryable, userId: number, limit: n
     name: "delete_user_sessions",
     text: `
       delete from sessions where user_id = $1 and session_id in (
-        select session_id from sessions where user_id = $1 limit $2)
+        select session_id from sessions where user_id = $1 order by session_id limit $2)
       returning id`,
     values: [userId, limit],
   });
@@ -152,7 +152,7 @@ export async function deleteUserIdempotencyKeys(db: Queryable, userId: number, l
     name: "delete_user_idempotency_keys",
     text: `
       delete from idempotency_keys where user_id = $1 and key in (
-        select key from idempotency_keys where user_id = $1 limit $2)
+        select key from idempotency_keys where user_id = $1 order by key limit $2)
       returning user_id`,
     values: [userId, limit],
   });
@@ -163,7 +163,7 @@ export async function deleteUserIdempotencyKeys(db: Queryable, userId: number, l
 export async function listConversationIds(db: Queryable, userId: number, limit: number): Promise<readonly string[]> {
   const rows = await db.query<{ id: string }>({
     name: "list_conversation_ids",
-    text: "select id from conversations where user_id = $1 limit $2",
+    text: "select id from conversations where user_id = $1 order by id limit $2",
     values: [userId, limit],
   });
   return rows.map(({ id }) => id);
