@@ -334,7 +334,8 @@ export const SETTINGS = {
   corsOrigins: {
     env: "CORS_ORIGINS",
     schema: commaSeparated().refine(
-      (origins) => origins.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+      // A pattern is none: it would match nobody, and look as if it did.
+      (origins) => origins.every((origin) => /^https?:[^*]+$/.test(origin) && URL.parse(origin)?.origin === origin),
       "must be origins like https://app.example.com, separated by commas",
     ),
     defaultText: "none",
