@@ -104,6 +104,7 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.getUsage({ from: "2026-01-01", to: "2026-01-31" });
   await client.livez();
   await client.readyz();
+  await client.eraseMe();
 
   const operations = await describedOperations(origin);
   const reached = operations.map(({ method, path, operation: { parameters = [] } }) => {
