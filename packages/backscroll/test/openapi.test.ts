@@ -96,13 +96,15 @@ const SCRIPT: Step[] = [
 ];
 /**
  * For as long as a reply is being written only: see `chat-transport.test.ts`; without an end: `events.test.ts`; where
- * the service itself knows who somebody is: `login.test.ts`; for admins: `audit.test.ts`.
+ * the service itself knows who somebody is: `login.test.ts`; for admins: `audit.test.ts`;
+ * for good: `erased-users.test.ts`.
  */
 const ELSEWHERE = [
   "login 200 application/json",
   "logout 200 application/json",
   "followReply 200 text/event-stream",
   "followChanges 200 text/event-stream",
+  "eraseMe 200 application/json",
   "listAudit 200 application/json",
 ];
 
