@@ -93,6 +93,7 @@ const SCRIPT: Step[] = [
   ["listDeletedConversations", "/api/trash"],
   ["restoreConversation", "/api/conversations/c/restore"],
   ["deleteConversation", "/api/conversations/c?permanent=true"],
+  ["eraseMe", "/api/me"],
 ];
 /**
  * For as long as a reply is being written only: see `chat-transport.test.ts`; without an end: `events.test.ts`; where
