@@ -105,7 +105,6 @@ const ELSEWHERE = [
   "logout 200 application/json",
   "followReply 200 text/event-stream",
   "followChanges 200 text/event-stream",
-  "eraseMe 200 application/json",
   "listAudit 200 application/json",
 ];
 

@@ -67,9 +67,10 @@ export function createApp(deps: Deps, options: AppOptions): App {
     c.set("securityHeaders", headers);
     const startedAt = performance.now();
     await next();
-    if (!c.var.hasCommonHeaders) addMissingHeaders(c, commonHeaders(c));
+    // `c.var` would copy all variables, on the way of every request.
+    if (!c.get("hasCommonHeaders")) addMissingHeaders(c, commonHeaders(c));
     const ms = Math.round(performance.now() - startedAt);
-    deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.var.requestId }, "request");
+    deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.get("requestId") }, "request");
   });
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   const limits = options.limits && createLimits(deps, options.limits, options.metrics.registry);

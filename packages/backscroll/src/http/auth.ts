@@ -88,7 +88,7 @@ export function authenticated(
     }
   };
   return async (c, next) => {
-    const { deps } = c.var;
+    const deps = c.get("deps");
     const credentials = await findCredentials(c.req.raw);
     if (credentials === null) throw new BackscrollError("unauthenticated", "send valid credentials");
     const { user, issuedAt, keyId, ...caller } = credentials;

@@ -49,7 +49,7 @@ const list = createRoute({
 
 export function historyRoutes(app: App): void {
   app.openapi(list, async (c) => {
-    const { deps, user } = c.var;
+    const [deps, user] = [c.get("deps"), c.get("user")];
     const at = { userId: user.id, ...c.req.valid("param") };
     const query = c.req.valid("query");
     checkCombination(query);
