@@ -1,3 +1,4 @@
+import { SignJWT } from "jose";
 import pg from "pg";
 import type { BackscrollInternals } from "../packages/backscroll/src/create.ts";
 import { freezeUnderLoad } from "../packages/backscroll/test/cache-load.ts";
@@ -13,8 +14,12 @@ const LIMIT = 20;
 const STATIC = "a static answer of the same bytes";
 const MEMORY = "in-process cache";
 const REDIS = "Redis";
+const KNOWN = "Redis, with a token and limits";
 const POSTGRES = "no cache: PostgreSQL";
 const CONCURRENCY = 16;
+
+const JWT_SECRET = "measured measured measured measured";
+const NEVER_REACHED = { RATE_LIMIT_READS: "100000000", RATE_LIMIT_ADDRESS_READS: "100000000" };
 
 /** The newest messages over HTTP from either cache, what a cached read and write cost Redis, and how often it is hit. */
 export async function measureCache(bench: Bench): Promise<Section> {
@@ -24,10 +29,12 @@ export async function measureCache(bench: Bench): Promise<Section> {
     openBackscroll(database.url, environment);
   const memory = await open({ CACHE: "memory" });
   const withRedis = await open({ REDIS_URL: redis.url });
+  const withTokens = await open({ REDIS_URL: redis.url, JWT_SECRET, ...NEVER_REACHED });
   try {
     const reads = await measureCachedReads(bench, [
       [MEMORY, memory],
       [REDIS, withRedis],
+      [KNOWN, withTokens],
       [POSTGRES, bench.backscroll],
     ]);
     const costs = await measureRedisCosts(bench, redis, withRedis);
@@ -39,7 +46,7 @@ export async function measureCache(bench: Bench): Promise<Section> {
       targets: [...reads.targets, hits.target, frozen.target],
     };
   } finally {
-    await Promise.all([memory.close(), withRedis.close()]);
+    await Promise.all([memory.close(), withRedis.close(), withTokens.close()]);
     await redis.close();
   }
 }
@@ -49,7 +56,8 @@ async function measureCachedReads(
   services: readonly (readonly [name: string, backscroll: BackscrollInternals])[],
 ): Promise<{ text: string; targets: readonly Target[] }> {
   const path = `/api/conversations/${seeded.largeId}/messages?limit=${LIMIT}`;
-  const get = { method: "GET", paths: [path], body: null, expectedStatus: 200 } as const;
+  const authorization = `Bearer ${await signToken()}`;
+  const get = { method: "GET", paths: [path], body: null, authorization, expectedStatus: 200 } as const;
   const opened: HttpBench[] = [];
   const subjects: Subject[] = [];
   const cpu = new Map<string, number[]>();
@@ -61,7 +69,7 @@ async function measureCachedReads(
     let body = "";
     for (const [name, backscroll] of services) {
       const http = await serveHttp(backscroll.fetch);
-      body = await http.get(path); // it is cached from now on
+      body = await http.get(path, { authorization }); // it is cached from now on
       add(name, http);
     }
     add(STATIC, await serveHttp(staticApp(body, 200).fetch));
@@ -107,6 +115,14 @@ async function measureCachedReads(
   } finally {
     await Promise.all(opened.map((http) => http.close()));
   }
+}
+
+/** Of the user whom everybody is without authentication: where nobody looks at it, it is only sent. */
+function signToken(): Promise<string> {
+  return new SignJWT({ email: USER })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(JWT_SECRET));
 }
 
 /** Notes what this thread's CPU an operation cost: it tells more than a rate where cores are shared. */

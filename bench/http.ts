@@ -13,7 +13,7 @@ export interface HttpBench {
   /** @returns the pieces of one answer as they come */
   open(path: string): Promise<AsyncIterable<Uint8Array>>;
   /** @returns the body of one answer */
-  get(path: string): Promise<string>;
+  get(path: string, headers?: Record<string, string>): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -34,8 +34,8 @@ export async function serveHttp(fetch: (request: Request) => Response | Promise<
         return answer.rate;
       },
     }),
-    async get(path) {
-      const response = await globalThis.fetch(`http://127.0.0.1:${port}${path}`);
+    async get(path, headers = {}) {
+      const response = await globalThis.fetch(`http://127.0.0.1:${port}${path}`, { headers });
       return response.text();
     },
     async open(path) {

@@ -10,6 +10,7 @@ export interface LoadRequest {
   /** the nth connection asks for the nth path, over and over */
   readonly paths: readonly string[];
   readonly body: string | null;
+  readonly authorization?: string;
   readonly expectedStatus: number;
 }
 
@@ -17,10 +18,12 @@ export interface LoadRequest {
 const { port } = workerData as { port: number };
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-function ask({ method, body, expectedStatus }: LoadRequest, path: string): Promise<void> {
+function ask({ method, body, authorization, expectedStatus }: LoadRequest, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const headers =
-      body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const headers = {
+      ...(body !== null && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+      ...(authorization !== undefined && { authorization }),
+    };
     const asked = request({ host: "127.0.0.1", port, path, method, agent, headers }, (response) => {
       const { statusCode } = response;
       response.on("end", () =>
