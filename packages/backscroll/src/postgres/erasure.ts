@@ -19,11 +19,13 @@ export async function markErasing(db: Queryable, at: ConversationRef): Promise<b
   return rows.length === 1;
 }
 
-/** @returns what a process that died left marked */
+/** @returns what a process that died left marked; what leaves with its person is left to whoever erases them */
 export async function listErasing(db: Queryable, limit: number): Promise<readonly ConversationRef[]> {
   const rows = await db.query<{ user_id: string; id: string }>({
     name: "list_erasing",
-    text: "select user_id, id from conversations where erasing limit $1",
+    text: `
+      select user_id, id from conversations
+       where erasing and user_id not in (select id from users where erasing_at is not null) limit $1`,
     values: [limit],
   });
   return rows.map((row) => ({ userId: Number(row.user_id), id: row.id }));

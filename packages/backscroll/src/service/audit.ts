@@ -18,6 +18,7 @@ import {
 import type { Queryable } from "../postgres/pool.ts";
 import { checkSlice } from "./check.ts";
 import type { Deps } from "./deps.ts";
+import { whenNobodyIsInTheWay } from "./in-the-way.ts";
 import { findUser } from "./users.ts";
 
 /** Something that somebody did, as the audit log keeps it. */
@@ -58,16 +59,18 @@ export async function recordAudit(db: Queryable, { action, actor, subjectId, con
  * @param deedOf null: nothing was done
  */
 export function recorded<Result>(
-  { db }: Deps,
+  deps: Deps,
   change: (db: Queryable) => Promise<Result>,
   deedOf: (result: Result) => Deed | null,
 ): Promise<Result> {
-  return db.transaction(async (transaction) => {
-    const result = await change(transaction);
-    const deed = deedOf(result);
-    if (deed) await recordAudit(transaction, deed);
-    return result;
-  });
+  return whenNobodyIsInTheWay(deps, () =>
+    deps.db.transaction(async (transaction) => {
+      const result = await change(transaction);
+      const deed = deedOf(result);
+      if (deed) await recordAudit(transaction, deed);
+      return result;
+    }),
+  );
 }
 
 /** @returns whose conversation a deed was about, and which one */

@@ -28,6 +28,7 @@ import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkSlice } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { type Pagination, pagination } from "./history.ts";
+import { whenNobodyIsInTheWay } from "./in-the-way.ts";
 import { abandonReply } from "./remote-reply.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
 import { tellSessionsOf } from "./sessions.ts";
@@ -148,12 +149,13 @@ export async function eraseMarked(deps: Deps, ref: ConversationRef): Promise<voi
   // Whoever marked it may have died before it told the cache.
   await deps.cache.changed(ref);
   await tellSessionsOf(deps, ref);
-  await foldUsage(deps.db, ref.userId);
-  while (await deleteMessageBatch(deps.db, ref, ERASE_BATCH)) {
+  // Other servers may be at it too.
+  await whenNobodyIsInTheWay(deps, () => foldUsage(deps.db, ref.userId));
+  while (await whenNobodyIsInTheWay(deps, () => deleteMessageBatch(deps.db, ref, ERASE_BATCH))) {
     // The next process goes on with it.
     if (deps.stopping.aborted) return;
   }
-  await deleteErased(deps.db, ref);
+  await whenNobodyIsInTheWay(deps, () => deleteErased(deps.db, ref));
 }
 
 /** @throws {BackscrollError} conversation_not_found when it is not in the trash, or has been for over 30 days */

@@ -2,7 +2,6 @@ import type { Actor } from "../domain/actor.ts";
 import { logText } from "../domain/logged-error.ts";
 import { cachedAs } from "../domain/session.ts";
 import { toIdentity, type UserName } from "../domain/user.ts";
-import { isInTheWay } from "../postgres/pool.ts";
 import {
   claimErasures,
   countHistory,
@@ -24,6 +23,7 @@ import {
 import { findUserState } from "../postgres/users.ts";
 import { recordAudit } from "./audit.ts";
 import type { Deps } from "./deps.ts";
+import { whenNobodyIsInTheWay } from "./in-the-way.ts";
 import { shuttingDown } from "./running-reply.ts";
 import { identityHmac, userErased } from "./users.ts";
 
@@ -89,7 +89,7 @@ export async function finishUserErasures(deps: Deps): Promise<void> {
 
 /** In one transaction: from its end on nobody is this person. @returns null when they are gone */
 async function begin(deps: Deps, userId: number, actor: Actor | null): Promise<Erasure | null> {
-  return whenNobodyIsInTheWay(deps, () =>
+  return step(deps, () =>
     deps.db.transaction(async (db) => {
       const user = await lockUser(db, userId);
       if (!user) return null;
@@ -109,7 +109,7 @@ async function begin(deps: Deps, userId: number, actor: Actor | null): Promise<E
 async function finish(deps: Deps, userId: number): Promise<void> {
   for (let isGone = false; !isGone;) {
     await eraseConversations(deps, userId);
-    while ((await deleteUserIdempotencyKeys(deps.db, userId, BATCH.keys)) === BATCH.keys) stopIfStopping(deps);
+    while ((await step(deps, () => deleteUserIdempotencyKeys(deps.db, userId, BATCH.keys))) === BATCH.keys);
     isGone = await eraseLast(deps, userId);
   }
   // Again: replies that had begun to be written may have ended since.
@@ -124,27 +124,28 @@ async function eraseConversations(deps: Deps, userId: number): Promise<void> {
   let from = FIRST_ID;
   for (;;) {
     const next = { from, limit: BATCH.conversations };
-    const ids = await whenNobodyIsInTheWay(deps, () => markAllErasing(deps.db, userId, next));
+    const ids = await step(deps, () => markAllErasing(deps.db, userId, next));
     const last = ids.at(-1);
     if (last === undefined) return;
     // From the mark on nobody finds them, so the cache is told first: the next process does it again.
     await tellCache(deps, userId, ids);
     await forgetSessions(deps, userId);
     for (let place: MessagePlace | null = { conversationId: from, seq: "0" }; place !== null;) {
-      stopIfStopping(deps);
-      place = await deleteMessagesUpTo(deps.db, { userId, id: last }, { after: place, limit: BATCH.messages });
+      const after: MessagePlace = place;
+      const upTo = { userId, id: last };
+      place = await step(deps, () => deleteMessagesUpTo(deps.db, upTo, { after, limit: BATCH.messages }));
       if (performance.now() - aliveAt < ALIVE_MS) continue;
       await markUserErasing(deps.db, userId);
       aliveAt = performance.now();
     }
-    await whenNobodyIsInTheWay(deps, () => deleteAllErased(deps.db, userId, ids));
+    await step(deps, () => deleteAllErased(deps.db, userId, ids));
     from = last;
   }
 }
 
 /** While their row is locked, nothing new can refer to it. @returns false when too much has come in meanwhile */
 async function eraseLast(deps: Deps, userId: number): Promise<boolean> {
-  const left = await whenNobodyIsInTheWay(deps, () =>
+  const left = await step(deps, () =>
     deps.db.transaction(async (db) => {
       if (!(await lockUser(db, userId))) return { conversations: [], sessions: [] };
       const conversations = await listConversationIds(db, userId, BATCH.last + 1);
@@ -161,7 +162,7 @@ async function eraseLast(deps: Deps, userId: number): Promise<boolean> {
 
 async function forgetSessions(deps: Deps, userId: number): Promise<void> {
   for (let full = true; full;) {
-    const ids = await deleteUserSessions(deps.db, userId, BATCH.sessions);
+    const ids = await step(deps, () => deleteUserSessions(deps.db, userId, BATCH.sessions));
     await tellCache(
       deps,
       userId,
@@ -177,21 +178,11 @@ async function tellCache({ cache }: Deps, userId: number, ids: readonly string[]
   }
 }
 
-/** The next process goes on with it. */
-function stopIfStopping({ stopping }: Deps): void {
-  if (stopping.aborted) throw shuttingDown();
-}
-
-/** Requests of theirs may still lock the same rows, in another order. */
-async function whenNobodyIsInTheWay<Result>(deps: Deps, work: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    stopIfStopping(deps);
-    try {
-      return await work();
-    } catch (error) {
-      if (!isInTheWay(error)) throw error;
-    }
-  }
+/** Requests of theirs, and other servers, may still lock the same rows, in another order. */
+async function step<Result>(deps: Deps, work: () => Promise<Result>): Promise<Result> {
+  // The next process goes on with it.
+  if (deps.stopping.aborted) throw shuttingDown();
+  return whenNobodyIsInTheWay(deps, work);
 }
 
 const CHANNEL = "erased";
