@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { revokeApiKey } from "../src/service/api-keys.ts";
+import { eraseUser } from "../src/service/erase-user.ts";
 import { exportPerson } from "../src/service/export.ts";
 import { importConversations } from "../src/service/import.ts";
 import { resolveUser } from "../src/service/users.ts";
@@ -75,6 +76,7 @@ test("a person's export holds everything there is of them, and nothing that is a
   const key = { name: "", scope: "own", created_at: time, expires_at: null };
   expect(beside).toEqual({
     backscroll_export: 1,
+    user: { issuer: "local", subject: ADA, email: ADA, created_at: time },
     sessions: [
       {
         session_id: `session of ${ADA}`,
@@ -93,7 +95,7 @@ test("a person's export holds everything there is of them, and nothing that is a
       { id: own.id, ...key, last_used_at: time, revoked_at: null },
       { id: revoked.id, ...key, last_used_at: null, revoked_at: time },
     ].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    logins: [{ api_key_id: own.id, created_at: time, expires_at: time }],
+    logins: [{ api_key_id: own.id, is_admin: false, conversation_claim: null, created_at: time, expires_at: time }],
     audit: [
       { ...byAda, action: "person_exported", actor_key_id: own.id, conversation_id: null },
       { ...byBackend, action: "message_deleted", conversation_id: "kept" },
@@ -205,6 +207,43 @@ test("a conversation that is erased while it is exported breaks the export off: 
     }
   };
   await expect(broken()).rejects.toMatchObject({ code: "conversation_not_found" });
+});
+
+test("somebody who is erased while they are exported breaks the export off, wherever it is", async ({ services }) => {
+  const erasedAfter = async (user: string, isReached: (piece: string) => boolean): Promise<string> => {
+    const userId = await seed(services, user);
+    let text = "";
+    for await (const piece of await exportPerson(services.deps, userId, BY_OPERATOR)) {
+      text += piece;
+      if (isReached(piece)) await eraseUser(services.deps, { userId, actor: null });
+    }
+    return text;
+  };
+  let ended = 0;
+  const isFirstEnd = (piece: string): boolean => piece === "\n]}" && (ended += 1) === 1;
+  await expect(erasedAfter(ADA, isFirstEnd)).rejects.toMatchObject({ code: "user_erased" });
+  await expect(erasedAfter(BOB, (piece) => piece.includes('"usage"'))).rejects.toMatchObject({ code: "user_erased" });
+});
+
+test("a conversation that is erased before it is reached is left out, not there without its messages", async ({
+  services,
+}) => {
+  const { conversations, deps } = services;
+  const userId = await seed(services, ADA);
+  let erased = false;
+  const titles: string[] = [];
+  let text = "";
+  const onConversation = ({ title }: { title: string }): void => void titles.push(title);
+  for await (const piece of await exportPerson(deps, userId, { ...BY_OPERATOR, onConversation })) {
+    text += piece;
+    if (piece !== "\n]}" || erased) continue;
+    erased = true;
+    const other = titles[0]?.startsWith("kept") ? "trashed" : "kept";
+    await conversations.deleteConversation(ADA, other, { permanent: true });
+  }
+  const exported: Exported[] = JSON.parse(text).conversations;
+  expect(exported.map(({ conversation }) => conversation.title)).toEqual(titles);
+  expect(titles).toHaveLength(1);
 });
 
 test("the command line exports the same, and reads it back", async ({ services }) => {

@@ -1,4 +1,18 @@
+import type { Identity } from "../domain/user.ts";
 import type { Queryable } from "./pool.ts";
+
+/** @returns null when there is no such user */
+export async function findUserToExport(
+  db: Queryable,
+  userId: number,
+): Promise<(Identity & { readonly created_at: Date }) | null> {
+  const [row] = await db.query<Identity & { created_at: Date }>({
+    name: "find_user_to_export",
+    text: "select issuer, subject, email, created_at from users where id = $1",
+    values: [userId],
+  });
+  return row ?? null;
+}
 
 /**
  * What a person has beside conversations, as their export shows it: pages of a list in the order of its key. `after` is
@@ -63,14 +77,12 @@ export const listApiKeysToExport: ListExported = async (db, userId, { after, lim
 
 /** Browsers that are logged in; never the cookie's hash. */
 export const listLoginsToExport: ListExported = async (db, userId, { after, limit }) => {
-  const rows = await db.query<{ cookie_sha256: Buffer; api_key_id: string | null; created_at: Date; expires_at: Date }>(
-    {
-      name: "list_logins_to_export",
-      text: `
-        select cookie_sha256, api_key_id, created_at, expires_at from logins
-         where user_id = $1 and ($2::bytea is null or cookie_sha256 > $2) order by cookie_sha256 limit $3`,
-      values: [userId, after?.[0] ?? null, limit],
-    },
-  );
+  const rows = await db.query<{ cookie_sha256: Buffer }>({
+    name: "list_logins_to_export",
+    text: `
+      select cookie_sha256, api_key_id, is_admin, conversation_claim, created_at, expires_at from logins
+       where user_id = $1 and ($2::bytea is null or cookie_sha256 > $2) order by cookie_sha256 limit $3`,
+    values: [userId, after?.[0] ?? null, limit],
+  });
   return rows.map(({ cookie_sha256, ...item }) => ({ key: [cookie_sha256], item }));
 };

@@ -1,5 +1,6 @@
 import { listAuditRowsOfPerson, type NamedAuditRow } from "../postgres/audit.ts";
 import {
+  findUserToExport,
   type ListExported,
   listApiKeysToExport,
   listLoginsToExport,
@@ -15,6 +16,7 @@ const ROWS_A_PAGE = 100;
 
 /** What a person has beside conversations, as further keys of their export. */
 export async function* exportBesideConversations(deps: Deps, userId: number): AsyncIterable<string> {
+  yield `,\n"user":${JSON.stringify(await findUserToExport(deps.db, userId))}`;
   await foldUsage(deps.db, userId);
   const parts: Record<string, ListExported> = {
     sessions: listSessionsToExport,

@@ -1,16 +1,17 @@
 import type { Actor } from "../domain/actor.ts";
 import type { Conversation, ConversationRef } from "../domain/conversation.ts";
-import { BackscrollError } from "../domain/errors.ts";
 import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import type { Identity } from "../domain/user.ts";
 import { listConversationsToExport } from "../postgres/conversation-list.ts";
 import { findConversation, type StoredConversation } from "../postgres/conversations.ts";
 import { findLastSeq, listMessagesToExport } from "../postgres/messages.ts";
+import { listGoneUsers } from "../postgres/user-erasure.ts";
 import { findIdentity, listUsers } from "../postgres/users.ts";
 import { recordAudit, subjectOf } from "./audit.ts";
 import type { Deps } from "./deps.ts";
 import { exportBesideConversations } from "./export-beside.ts";
 import { type ConversationName, conversationNotFound, toRef } from "./messages.ts";
+import { userErased } from "./users.ts";
 
 export const EXPORT_FORMATS = ["json", "markdown"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -52,10 +53,10 @@ export async function exportEverything(
 }
 
 /**
- * All that there is of one person, in the same format: the trash too, and behind the conversations sessions, usage,
- * the metadata of keys and logins, and what the audit log says of them.
+ * All that there is of one person, in the same format: the trash too, and behind the conversations who they are,
+ * sessions, usage, the metadata of keys and logins, and what the audit log says of them.
  *
- * @throws {BackscrollError} user_erased, before the first piece
+ * @throws {BackscrollError} user_erased, before the first piece, and from the pieces when they are erased meanwhile
  */
 export async function exportPerson(
   deps: Deps,
@@ -64,7 +65,7 @@ export async function exportPerson(
 ): Promise<AsyncIterable<string>> {
   await recordAudit(deps.db, { action: "person_exported", actor, subjectId: userId });
   const user = await findIdentity(deps.db, userId);
-  if (!user) throw new BackscrollError("user_erased", "this person was erased");
+  if (!user) throw userErased();
   const conversations = conversationsOf(deps, { userId, user, withTrash: true });
   return exportDocument(deps, conversations, { onConversation, alsoOf: userId });
 }
@@ -111,11 +112,17 @@ async function* exportDocument(
   yield `{"backscroll_export":1,"exported_at":${JSON.stringify(new Date().toISOString())},"conversations":[`;
   let separator = "\n";
   for await (const { user, stored } of conversations) {
+    const upToSeq = await findLastSeq(deps.db, stored.ref);
+    if (upToSeq === null) {
+      // Deleted since it was listed: not a conversation without messages.
+      if (!user) throw conversationNotFound();
+      continue;
+    }
     onConversation?.(stored.conversation);
     const owner = user ? `"user":${JSON.stringify(user)},` : "";
     yield `${separator}{${owner}"conversation":${JSON.stringify(header(stored.conversation))},"messages":[`;
     let messageSeparator = "\n";
-    for await (const batch of messagesOf(deps, stored.ref, { inTrash: alsoOf !== undefined })) {
+    for await (const batch of messagesOf(deps, stored.ref, { upToSeq, inTrash: alsoOf !== undefined })) {
       yield messageSeparator + batch.join(",\n");
       messageSeparator = ",\n";
     }
@@ -124,6 +131,8 @@ async function* exportDocument(
   }
   yield "\n]";
   if (alsoOf !== undefined) yield* exportBesideConversations(deps, alsoOf);
+  // An erasure says that it has begun before anything leaves: who is here now was here all the while.
+  if (alsoOf !== undefined && (await listGoneUsers(deps.db, [alsoOf])).length > 0) throw userErased();
   yield "}\n";
 }
 
@@ -141,8 +150,10 @@ function header({ id, title, metadata, pinned, archived, ...at }: Conversation):
 }
 
 async function* exportMarkdown(deps: Deps, { ref, conversation }: StoredConversation): AsyncIterable<string> {
+  const upToSeq = await findLastSeq(deps.db, ref);
+  if (upToSeq === null) throw conversationNotFound();
   yield `# ${conversation.title}\n\n${conversation.messageCount} messages, ${conversation.createdAt.toISOString()} to ${conversation.updatedAt.toISOString()}\n`;
-  for await (const batch of messagesOf(deps, ref, { inTrash: false })) {
+  for await (const batch of messagesOf(deps, ref, { upToSeq, inTrash: false })) {
     for (const json of batch) {
       const message = parseMessageJson(json);
       const model = message.model === null ? "" : ` · ${message.model}`;
@@ -158,9 +169,8 @@ async function* exportMarkdown(deps: Deps, { ref, conversation }: StoredConversa
 async function* messagesOf(
   deps: Deps,
   ref: ConversationRef,
-  { inTrash }: { inTrash: boolean },
+  { upToSeq, inTrash }: { upToSeq: number; inTrash: boolean },
 ): AsyncIterable<readonly MessageJson[]> {
-  const upToSeq = (await findLastSeq(deps.db, ref)) ?? 0;
   for (let afterSeq = 0; ;) {
     const batch = await listMessagesToExport(deps.db, ref, { afterSeq, upToSeq, bytesMax: BATCH_BYTES });
     const last = batch.at(-1);
