@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, existsSync, rmSync } from "node:fs";
+import { buildWeb } from "./build-web.ts";
 
 /** Builds the package in the current folder into `dist/`. */
 rmSync("dist", { recursive: true, force: true });
@@ -7,5 +8,9 @@ const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inh
 if (existsSync("dist/cli/main.js")) chmodSync("dist/cli/main.js", 0o755);
 // What npm shows and asks of a package; the repository keeps one copy.
 copyFileSync("../../LICENSE", "LICENSE");
-if (process.env["npm_package_name"] === "backscroll") copyFileSync("../../README.md", "README.md");
+if (process.env["npm_package_name"] === "backscroll") {
+  copyFileSync("../../README.md", "README.md");
+  await buildWeb();
+  cpSync("../web/dist", "dist/web", { recursive: true });
+}
 process.exitCode = status ?? 1;

@@ -10,6 +10,7 @@ import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
 import { logText } from "./domain/logged-error.ts";
 import { createApp } from "./http/app.ts";
+import { findWebApp } from "./http/web.ts";
 import type { Authenticate } from "./http/auth.ts";
 import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
@@ -220,6 +221,7 @@ export async function create(
         days: config.sessionDays,
         secure: config.publicUrl?.startsWith("https://") ?? false,
       },
+      web: findWebApp(),
     });
     return {
       app,

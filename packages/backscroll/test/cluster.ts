@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { findRedisServer } from "./find-redis.ts";
+import { buildWeb } from "../../../scripts/build-web.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
 
 declare module "vitest" {
@@ -18,6 +19,7 @@ const PREFIX = "backscroll-test-";
 
 /** Finds a Redis to start, and one PostgreSQL for the whole run: `DATABASE_URL`, or a cluster of our own that goes when the run ends. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await buildWeb();
   project.provide("redisServer", findRedisServer());
   const given = process.env["DATABASE_URL"];
   // Every test says itself what it wants of the environment.

@@ -28,6 +28,7 @@ import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { transferRoutes } from "./transfer.ts";
 import { turnRoutes } from "./turns.ts";
+import { webRoutes } from "./web.ts";
 
 export interface AppOptions {
   readonly findCredentials: FindCredentials;
@@ -45,6 +46,8 @@ export interface AppOptions {
   /** whose pages may call it, beside its own */
   readonly corsOrigins: readonly string[];
   readonly sessions: SessionOptions;
+  /** the folder of the built web app; null: there is none */
+  readonly web: string | null;
 }
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -78,6 +81,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
   metricsRoutes(app, options.metrics);
   healthRoutes(app);
   docsRoutes(app);
+  webRoutes(app, options.web);
   if (limits) {
     app.use("/api/*", limits.failedLogins);
     for (const path of ["/api/login", "/api/logout"]) app.use(path, limits.byAddress);

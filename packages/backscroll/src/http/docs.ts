@@ -94,7 +94,6 @@ export function docsRoutes(app: App): void {
     c.header("content-security-policy", POLICY);
     return c.html(page((document ??= openApiDocument(app))));
   });
-  app.get("/", (c) => c.redirect("/api/docs"));
 }
 
 type Html = ReturnType<typeof html>;

@@ -1,0 +1,26 @@
+import { type ReactNode, useSyncExternalStore } from "react";
+
+let said = "";
+const listeners = new Set<() => void>();
+
+/** Says something to who does not see the page. The same twice in a row is said twice. */
+export function announce(text: string): void {
+  said = said === text ? `${text}\u00A0` : text;
+  for (const listener of listeners) listener();
+}
+
+/** The page's one live region; it stands in the page before anything is said. */
+export function Announcer(): ReactNode {
+  const text = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => said,
+  );
+  return (
+    <div role="status" className="sr-only">
+      {text}
+    </div>
+  );
+}

@@ -1,0 +1,33 @@
+import { Ellipsis } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
+import { IconButton } from "./button.tsx";
+import type { MenuItem } from "./menu.tsx";
+
+const Menu = lazy(async () => ({ default: (await import("./menu.tsx")).Menu }));
+
+interface LazyMenuProps {
+  readonly label: string;
+  readonly items: readonly MenuItem[];
+  readonly className?: string;
+}
+
+/** A "⋯" button with a menu, whose code is loaded by the first who opens one. */
+export function LazyMenu({ label, items, className }: LazyMenuProps): ReactNode {
+  const [isOpen, setOpen] = useState<boolean | null>(null);
+  const button = (
+    <IconButton
+      label={label}
+      aria-haspopup="menu"
+      {...(className !== undefined && { className })}
+      {...(isOpen === null && { onClick: () => setOpen(true) })}
+    >
+      <Ellipsis size={18} aria-hidden />
+    </IconButton>
+  );
+  if (isOpen === null) return button;
+  return (
+    <Suspense fallback={button}>
+      <Menu trigger={button} items={items} isOpen={isOpen} onOpenChange={setOpen} />
+    </Suspense>
+  );
+}
