@@ -18,7 +18,7 @@ export const queryClient: QueryClient = new QueryClient({
 });
 
 /** The login ended, or the key was revoked: whatever was being done, the login screen comes. */
-function noticeLogout(error: Error): void {
+export function noticeLogout(error: unknown): void {
   if (error instanceof BackscrollApiError && error.code === "unauthenticated") queryClient.setQueryData(["me"], null);
 }
 

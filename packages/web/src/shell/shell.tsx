@@ -1,7 +1,7 @@
 import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Sidebar } from "../list/sidebar.tsx";
-import { keepConversationsFresh } from "../server/conversations.ts";
+import { keepConversationsFresh } from "../server/fresh-conversations.ts";
 import { useModal } from "../ui/dialog.tsx";
 import { ConnectionBanner } from "./connection-banner.tsx";
 import { ShellContext } from "./shell-context.ts";

@@ -2,6 +2,7 @@ import { X } from "lucide-react";
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { IconButton } from "./button.tsx";
 import { classNames } from "./class-names.ts";
+import { enterTopLayer } from "./top-layer.ts";
 
 interface DialogProps {
   readonly title: string;
@@ -42,8 +43,13 @@ export function useModal(): React.RefObject<HTMLDialogElement | null> {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const shown = dialog.current;
-    shown?.showModal();
-    return () => shown?.close();
+    if (!shown) return;
+    shown.showModal();
+    const leave = enterTopLayer(shown);
+    return () => {
+      leave();
+      shown.close();
+    };
   }, []);
   return dialog;
 }

@@ -9,10 +9,12 @@ interface LazyMenuProps {
   readonly label: string;
   readonly items: readonly MenuItem[];
   readonly className?: string;
+  /** on the button; "⋯" when absent */
+  readonly icon?: ReactNode;
 }
 
-/** A "⋯" button with a menu, whose code is loaded by the first who opens one. */
-export function LazyMenu({ label, items, className }: LazyMenuProps): ReactNode {
+/** A button with a menu, whose code is loaded by the first who opens one. */
+export function LazyMenu({ label, items, className, icon }: LazyMenuProps): ReactNode {
   const [isOpen, setOpen] = useState<boolean | null>(null);
   const button = (
     <IconButton
@@ -21,7 +23,7 @@ export function LazyMenu({ label, items, className }: LazyMenuProps): ReactNode 
       {...(className !== undefined && { className })}
       {...(isOpen === null && { onClick: () => setOpen(true) })}
     >
-      <Ellipsis size={18} aria-hidden />
+      {icon ?? <Ellipsis size={18} aria-hidden />}
     </IconButton>
   );
   if (isOpen === null) return button;

@@ -1,6 +1,7 @@
 import * as DropdownMenu from "@radix-ui/react-dropdown-menu";
 import type { ReactNode } from "react";
 import { classNames } from "./class-names.ts";
+import { useTopLayer } from "./top-layer.ts";
 
 export interface MenuItem {
   readonly label: string;
@@ -20,6 +21,8 @@ interface MenuProps {
 
 /** Loaded when it is first opened: `lazy-menu.tsx`. Not modal: that would add a style which the page's policy refuses. */
 export function Menu({ trigger, items, isOpen, onOpenChange }: MenuProps): ReactNode {
+  // Outside of a modal dialog it could not be reached.
+  const layer = useTopLayer();
   return (
     <DropdownMenu.Root
       modal={false}
@@ -27,11 +30,15 @@ export function Menu({ trigger, items, isOpen, onOpenChange }: MenuProps): React
       {...(onOpenChange && { onOpenChange })}
     >
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+      <DropdownMenu.Portal container={layer}>
         <DropdownMenu.Content
           align="end"
           sideOffset={4}
           collisionPadding={8}
+          onCloseAutoFocus={(event) => {
+            // What was chosen may have moved the focus: to a field, or to the neighbour of what is gone.
+            if (document.activeElement !== document.body) event.preventDefault();
+          }}
           className="z-40 min-w-44 rounded-m border border-line bg-raise p-1 text-14 shadow-lg"
         >
           {items.map(({ label, icon, run, isDangerous = false, isDisabled = false }) => (

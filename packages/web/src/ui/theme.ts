@@ -2,12 +2,12 @@ export type Theme = "system" | "light" | "dark";
 
 /** Read by the script in `index.html` too, before the first paint. */
 const KEY = "backscroll.theme";
-const THEMES: readonly string[] = ["system", "light", "dark"];
+const THEMES: ReadonlySet<string> = new Set<Theme>(["system", "light", "dark"]);
 const listeners = new Set<() => void>();
 
 export function currentTheme(): Theme {
   const chosen = document.documentElement.dataset["theme"] ?? "system";
-  return THEMES.includes(chosen) ? (chosen as Theme) : "system";
+  return THEMES.has(chosen) ? (chosen as Theme) : "system";
 }
 
 /** Here and in this browser's other tabs, from now on. */

@@ -1,7 +1,9 @@
 import { X } from "lucide-react";
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
 import { announce } from "./announcer.tsx";
 import { Button, IconButton } from "./button.tsx";
+import { useTopLayer } from "./top-layer.ts";
 
 interface Toast {
   readonly id: number;
@@ -48,7 +50,9 @@ export function Toasts(): ReactNode {
     },
     () => toasts,
   );
-  return (
+  // Beside something modal it could be seen, and not pressed.
+  const layer = useTopLayer();
+  return createPortal(
     <section
       aria-label="Notifications"
       className="pointer-events-none fixed inset-x-0 bottom-24 z-50 grid justify-center gap-2 px-4"
@@ -56,7 +60,8 @@ export function Toasts(): ReactNode {
       {shown.map((one) => (
         <OneToast key={one.id} toast={one} />
       ))}
-    </section>
+    </section>,
+    layer,
   );
 }
 

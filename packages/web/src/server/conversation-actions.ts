@@ -1,0 +1,109 @@
+import { BackscrollApiError, type Conversation, type ConversationChanges } from "backscroll-client";
+import { navigate } from "wouter/use-browser-location";
+import { toast, toastError } from "../ui/toasts.tsx";
+import { client } from "./client.ts";
+import {
+  forgetConversation,
+  hideConversation,
+  knownConversation,
+  refreshTrash,
+  showConversation,
+} from "./conversation-cache.ts";
+import { inWords, noticeLogout } from "./query-client.ts";
+
+/** What the web app changes of a conversation. Each is shown at once, and taken back when the service refuses. */
+type Change = Pick<ConversationChanges, "title" | "pinned" | "archived">;
+
+/** @returns where a conversation is shown */
+export function conversationHref(id: string): string {
+  return `/c/${encodeURIComponent(id)}`;
+}
+
+export async function renameConversation(id: string, title: string): Promise<void> {
+  await change(id, { title }, "Couldn't rename the conversation.");
+}
+
+export async function pinConversation(id: string, pinned: boolean): Promise<void> {
+  await change(id, { pinned }, pinned ? "Couldn't pin the conversation." : "Couldn't unpin the conversation.");
+}
+
+/** It leaves the list, or comes back: with a way to undo it. */
+export async function archiveConversation(id: string, archived: boolean): Promise<void> {
+  const failure = archived ? "Couldn't archive the conversation." : "Couldn't unarchive the conversation.";
+  if (!(await change(id, { archived }, failure))) return;
+  const undo = { label: "Undo", run: () => void change(id, { archived: !archived }, "Couldn't undo that.") };
+  toast(archived ? "Archived" : "Unarchived", undo);
+}
+
+/** Into the trash, with a way to undo it. The page that shows it is left. */
+export async function deleteConversation(id: string): Promise<void> {
+  const before = knownConversation(id);
+  const wasOpen = isOpen(id);
+  hideConversation(id);
+  if (wasOpen) navigate("/", { replace: true });
+  try {
+    await client.deleteConversation(id);
+  } catch (error) {
+    if (!isGone(error)) {
+      if (before) showConversation(before);
+      if (wasOpen && location.pathname === "/") navigate(conversationHref(id), { replace: true });
+      return refused("Couldn't delete the conversation.", error);
+    }
+  }
+  forgetConversation(id);
+  refreshTrash();
+  toast("Deleted", { label: "Undo", run: () => void undoDeletion(id, wasOpen) });
+}
+
+/** Out of the trash. @returns whether it is out */
+export async function restoreConversation(id: string): Promise<boolean> {
+  try {
+    showConversation(await client.restoreConversation(id));
+    refreshTrash();
+    return true;
+  } catch (error) {
+    refused("Couldn't restore the conversation.", error);
+    return false;
+  }
+}
+
+async function undoDeletion(id: string, wasOpen: boolean): Promise<void> {
+  if ((await restoreConversation(id)) && wasOpen && location.pathname === "/") navigate(conversationHref(id));
+}
+
+async function change(id: string, changes: Change, failure: string): Promise<boolean> {
+  const before = knownConversation(id);
+  if (before) showConversation({ ...before, ...changes });
+  try {
+    showConversation(await client.updateConversation(id, changes));
+    return true;
+  } catch (error) {
+    if (before) showConversation({ ...(knownConversation(id) ?? before), ...formerly(before, changes) });
+    refused(failure, error);
+    return false;
+  }
+}
+
+/** @returns only what was changed: something else may have changed meanwhile */
+function formerly({ title, pinned, archived }: Conversation, changes: Change): Change {
+  return {
+    ...(changes.title !== undefined && { title }),
+    ...(changes.pinned !== undefined && { pinned }),
+    ...(changes.archived !== undefined && { archived }),
+  };
+}
+
+function refused(what: string, error: unknown): void {
+  noticeLogout(error);
+  toastError(`${what} ${inWords(error)}`);
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof BackscrollApiError && error.code === "conversation_not_found";
+}
+
+/** Whether this is the page's conversation. */
+export function isOpen(id: string): boolean {
+  // Somebody may have written the address by hand.
+  return [conversationHref(id), `/c/${id}`].includes(location.pathname);
+}
