@@ -5,8 +5,10 @@ import type { CacheSettings, ConversationCache } from "./cache/conversation-cach
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { createMemoryCache } from "./cache/memory.ts";
 import { type CacheMetrics, createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
+import type { WatchLink } from "./cache/redis/link-metrics.ts";
 import { createNoCache } from "./cache/no-cache.ts";
 import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
+import type { LocatedLink } from "./cache/redis/redis-link.ts";
 import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
@@ -33,6 +35,7 @@ export interface CacheSurroundings {
   readonly db: Database;
   readonly connectionString: string;
   readonly registry: Registry;
+  readonly watchLink: WatchLink;
   readonly log: Logger;
   /** another Backscroll runs on the same embedded PostgreSQL, and has a cache in its memory */
   readonly besideService: boolean;
@@ -40,7 +43,7 @@ export interface CacheSurroundings {
 
 /** Puts the cache together: where it is, what it knows of PostgreSQL, and how it hears of other servers. */
 export async function createCache(config: Config, surroundings: CacheSurroundings): Promise<CreatedCache> {
-  const { db, connectionString, registry, log, besideService } = surroundings;
+  const { db, connectionString, registry, watchLink, log, besideService } = surroundings;
   const metrics = createCacheMetrics(registry);
   const kind = kindOf(config, besideService);
   if (kind === "off") return { cache: createNoCache(metrics), description: "none", close: () => Promise.resolve() };
@@ -54,6 +57,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
       : await openRedisCache(config, databaseId, {
           connectTimeoutMs: REDIS_CONNECT_MS,
           onError: (error) => log.warn({ error: logText(error) }, "Redis does not answer"),
+          onLink: (link) => watchLink("cache", link),
         });
   const cache = new CoherentCache({
     cache: made.cache,
@@ -136,11 +140,18 @@ const REDIS_NAMES = { single: "Redis", cluster: "Redis Cluster", sentinel: "Redi
 export async function openRedisCache(
   config: Config,
   databaseId: string,
-  options: Pick<LinkOptions, "connectTimeoutMs" | "onError">,
+  {
+    onLink,
+    ...options
+  }: Pick<LinkOptions, "connectTimeoutMs" | "onError"> & {
+    /** told of the connection */
+    readonly onLink?: (link: LocatedLink) => void;
+  },
 ): Promise<OpenedCache> {
   const { redisUrl = "" } = config;
   const { topology, servers } = parseRedisUrl(redisUrl);
   const link = await connectRedis(redisUrl, options);
+  onLink?.(link);
   return {
     cache: createRedisCache(link, cacheSettings(config), `${config.cacheKeyPrefix}${databaseId}:`),
     description: `${REDIS_NAMES[topology]}, ${servers.map(({ host, port }) => `${host}:${port}`).join(", ")}`,

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { boundLink } from "./cache/redis/bounded-link.ts";
+import type { WatchLink } from "./cache/redis/link-metrics.ts";
 import { connectRedis } from "./cache/redis/link.ts";
 import type { Config } from "./config.ts";
 import { logText } from "./domain/logged-error.ts";
@@ -28,6 +29,7 @@ export interface LiveSurroundings {
   /** of the database: what Redis must not know is hidden under it */
   readonly secret: Buffer;
   readonly log: Logger;
+  readonly watchLink: WatchLink;
 }
 
 /**
@@ -55,7 +57,7 @@ function createMemoryLive(): CreatedLive {
 async function createRedisLive(
   { cacheKeyPrefix, cacheTimeoutMs }: Config,
   url: string,
-  { databaseId, secret, log }: LiveSurroundings,
+  { databaseId, secret, log, watchLink }: LiveSurroundings,
 ): Promise<CreatedLive> {
   const prefix = `${cacheKeyPrefix}${databaseId}:`;
   const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
@@ -67,6 +69,7 @@ async function createRedisLive(
     url,
     connecting("Redis does not answer: running replies, changes and limits stay here"),
   );
+  watchLink("live", link);
   const signals = createRedisSignals(url, link, prefix, connecting("signals of other servers are not heard"));
   const streams = createRedisReplyStreams(link, prefix);
   const feed = createRedisChangeFeed(link, signals, prefix);

@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { pino } from "pino";
-import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
+import { createLinkMetrics } from "./cache/redis/link-metrics.ts";
 import { type Config, isAuthRequired, loadOptions } from "./config.ts";
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
@@ -15,10 +16,13 @@ import type { Authenticate } from "./http/auth.ts";
 import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
 import type { LimitOptions } from "./http/limits.ts";
+import { watchEventLoop } from "./metrics/event-loop.ts";
+import { Sampler } from "./metrics/sampler.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 import { findInstallation } from "./postgres/installation.ts";
+import { createStatementMetrics, registerPool } from "./postgres/metrics.ts";
 import { migrate } from "./postgres/migrate.ts";
-import { type Database, openDatabase } from "./postgres/pool.ts";
+import { openDatabase } from "./postgres/pool.ts";
 import type { Responder } from "./responder/responder.ts";
 import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
@@ -26,9 +30,13 @@ import { ConversationService } from "./service/conversation-service.ts";
 import type { Deps } from "./service/deps.ts";
 import { listenForErasures } from "./service/erase-user.ts";
 import { ErasedUsers } from "./service/erased-users.ts";
+import { createServiceMetrics } from "./service/metrics.ts";
+import { createOperator } from "./service/operator.ts";
 import { startReplyUpkeep } from "./service/reply-upkeep.ts";
+import type { RunningReplies } from "./service/running-reply.ts";
 import { TokenCounter } from "./service/token-counter.ts";
 import { startUpkeep } from "./service/upkeep.ts";
+import { VERSION } from "./version.ts";
 
 /** What a Backscroll may be given in place of what it would choose by itself. */
 interface Parts {
@@ -82,6 +90,7 @@ export interface BackscrollInternals extends Backscroll {
   readonly deps: Deps;
   readonly config: Config;
   readonly registry: Registry;
+  readonly sampler: Sampler;
 }
 
 /**
@@ -109,6 +118,7 @@ export async function create(
         })
       : undefined;
   const connectionString = config.databaseUrl ?? embedded?.connectionString ?? "";
+  const registry = new Registry();
   const db = openDatabase({
     connectionString,
     max: config.databasePoolMax,
@@ -117,13 +127,21 @@ export async function create(
     onIdleError(error) {
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
+    onStatement: createStatementMetrics(registry),
   });
   let closing = false;
+  registerPool(registry, db);
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+  const unwatchEventLoop = processMetrics ? watchEventLoop(registry) : () => undefined;
+  const watchLink = createLinkMetrics(registry);
+  const sampler = new Sampler(registry);
   const operations = new Operations();
   let cache: CreatedCache | undefined;
   let live: CreatedLive | undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
+    sampler.stop();
+    unwatchEventLoop();
     await db.close();
     // What was committed while it closed is still told.
     await within(TELLING_MS, operations.allDone());
@@ -133,19 +151,20 @@ export async function create(
   };
   try {
     const migrations = await migrate(connectionString);
-    const registry = createRegistry(db, { ofProcess: processMetrics });
     cache = await createCache(config, {
       db,
       connectionString,
       registry,
+      watchLink,
       log,
       besideService: shareDatabase,
     });
     const installation = await findInstallation(db);
-    live = await createLive(config, { ...installation, log });
+    live = await createLive(config, { ...installation, log, watchLink });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
+    const runningReplies: RunningReplies = new Map();
     const deps: Deps = {
       db,
       appender: createAppender(db, { batching: config.appendBatching }),
@@ -166,12 +185,13 @@ export async function create(
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
       },
       log,
+      metrics: createServiceMetrics(registry, runningReplies),
       secret: installation.secret,
       userIds: new LRUCache({ max: 10_000, ttl: USER_REMEMBERED_MS }),
       erasedUsers: new ErasedUsers(),
       notedActedFor: new LRUCache({ max: 10_000 }),
       serverId: randomUUID(),
-      runningReplies: new Map(),
+      runningReplies,
       followedReplies: new Map(),
       track: (operation) => operations.track(operation),
       draining: draining.signal,
@@ -202,6 +222,7 @@ export async function create(
       stopListening();
       await closeDatabase();
     };
+    sampler.start();
     const auth = createAuth(config, deps, authenticate);
     const app = createApp(deps, {
       findCredentials: auth.findCredentials,
@@ -216,6 +237,7 @@ export async function create(
         token: config.metricsToken,
         withoutAuthentication: auth.isLocal,
       },
+      operator: createOperator(deps, { sampler, version: VERSION }),
       sessions: {
         by: config.sessions,
         days: config.sessionDays,
@@ -228,6 +250,7 @@ export async function create(
       deps,
       config,
       registry,
+      sampler,
       conversations: operations.trackCalls(new ConversationService(deps)),
       fetch: (request, connection) => operations.track(Promise.resolve(app.fetch(request, connection))),
       description: {
@@ -261,24 +284,6 @@ function limitsOf(config: Config, authenticate: Authenticate | undefined): Limit
     streamsPerUser: config.streamsPerUser,
     trustProxy: config.trustProxy,
   };
-}
-
-function createRegistry({ pool }: Database, { ofProcess }: { ofProcess: boolean }): Registry {
-  const registry = new Registry();
-  if (ofProcess) collectDefaultMetrics({ register: registry });
-  const connections = new Gauge({
-    name: "backscroll_postgres_connections",
-    help: "Connections of the pool; waiting: requests that have none yet",
-    labelNames: ["state"],
-    registers: [],
-    collect() {
-      this.set({ state: "idle" }, pool.idleCount);
-      this.set({ state: "busy" }, pool.totalCount - pool.idleCount);
-      this.set({ state: "waiting" }, pool.waitingCount);
-    },
-  });
-  registry.registerMetric(connections);
-  return registry;
 }
 
 /** Who was erased is refused after so long where nobody heard of it; nothing that they send is kept before, either. */

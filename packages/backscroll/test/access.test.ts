@@ -81,6 +81,7 @@ const ROWS: Record<string, Row> = {
   getUsage: { kind: "personal", own: 200 },
   exportMe: { kind: "personal", own: 200 },
   listAudit: { kind: "admin", own: 200 },
+  getOperatorReport: { kind: "admin", own: 200 },
   getSession: { kind: "named", own: 200 },
   // Of the session, everybody has one of their own by this id; what is somebody's is the conversation.
   putSession: { kind: "named", own: 200, body: ({ conversationId }) => ({ conversation_id: conversationId }) },

@@ -97,7 +97,8 @@ const SCRIPT: Step[] = [
 ];
 /**
  * For as long as a reply is being written only: see `chat-transport.test.ts`; without an end: `events.test.ts`; where
- * the service itself knows who somebody is: `login.test.ts`; for admins: `audit.test.ts`;
+ * the service itself knows who somebody is: `login.test.ts`; for admins: `audit.test.ts` and
+ * `operator.test.ts`;
  * for good: `erased-users.test.ts`.
  */
 const ELSEWHERE = [
@@ -106,6 +107,7 @@ const ELSEWHERE = [
   "followReply 200 text/event-stream",
   "followChanges 200 text/event-stream",
   "listAudit 200 application/json",
+  "getOperatorReport 200 application/json",
 ];
 
 test("every answer of every operation is as the document describes it, with nothing that it does not", async ({

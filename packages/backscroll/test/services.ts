@@ -52,14 +52,26 @@ function authenticateByHeader(request: Request): string | null {
 export async function createServices({
   local = false,
   historyCache,
+  processMetrics = false,
   ...options
-}: BackscrollOptions & { databaseUrl: string; local?: boolean; historyCache?: HistoryCache }): Promise<Services> {
+}: BackscrollOptions & {
+  databaseUrl: string;
+  local?: boolean;
+  historyCache?: HistoryCache;
+  processMetrics?: boolean;
+}): Promise<Services> {
   const { authenticate = authenticateByHeader, logger = pino({ level: "silent" }), responder, ...settings } = options;
   // With a cache in every test: what is read must not depend on it.
   const cache = settings.redisUrl === undefined ? "memory" : "redis";
   const backscroll = await create(
     { ...loadConfig({}), cache, ...settings },
-    { logger, ...(!local && { authenticate }), ...(responder && { responder }), ...(historyCache && { historyCache }) },
+    {
+      logger,
+      processMetrics,
+      ...(!local && { authenticate }),
+      ...(responder && { responder }),
+      ...(historyCache && { historyCache }),
+    },
   );
   return {
     ...backscroll,

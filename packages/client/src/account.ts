@@ -1,4 +1,5 @@
 import type { RequestOptions, Send } from "./operation.ts";
+import type { OperatorReport, OperatorWindow } from "./operator-report.ts";
 import type { AuditPage, AuditQuery, Erased, Live, LoggedIn, Me, Ready, Usage } from "./types.ts";
 
 /** Every method throws `BackscrollApiError` and `BackscrollConnectionError`; codes named here are each one's own. */
@@ -41,6 +42,16 @@ export interface AccountMethods {
    * @throws {BackscrollApiError} forbidden, invalid_cursor
    */
   listAudit(query?: AuditQuery, options?: RequestOptions): Promise<AuditPage>;
+  /**
+   * How the server that answers is, and was since it started; for admins.
+   *
+   * @param query `window`: how far back; default 15m
+   * @throws {BackscrollApiError} forbidden
+   */
+  getOperatorReport(
+    query?: { readonly window?: OperatorWindow | undefined },
+    options?: RequestOptions,
+  ): Promise<OperatorReport>;
   /** The process lives. Asked once: `retries` is 0 unless given. */
   livez(options?: RequestOptions): Promise<Live>;
   /**
@@ -64,6 +75,8 @@ export function accountMethods(send: Send): AccountMethods {
       send<Usage>({ method: "GET", path: "/api/usage", query: { ...query } }, options),
     listAudit: async (query = {}, options) =>
       send<AuditPage>({ method: "GET", path: "/api/audit", query: { ...query } }, options),
+    getOperatorReport: async (query = {}, options) =>
+      send<OperatorReport>({ method: "GET", path: "/api/operator", query: { ...query } }, options),
     livez: async (options) =>
       send<Live>({ method: "GET", path: "/livez" }, { ...options, retries: options?.retries ?? 0 }),
     readyz: async (options) =>

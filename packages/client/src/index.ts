@@ -9,6 +9,7 @@ export type { IterateMessagesQuery } from "./iterate-messages.ts";
 export type { MessageMethods, MessagesFilter, MessagesWindow } from "./messages.ts";
 export { mintId } from "./mint-id.ts";
 export type { KeyedOptions, RequestOptions, StreamOptions } from "./operation.ts";
+export type * from "./operator-report.ts";
 export type { ReplyEvent, ReplyNames, ReplyText, StreamedReply, ToolCall, ToolResult } from "./reply-events.ts";
 export type { ReplyStream } from "./reply-stream.ts";
 export type { SessionMethods } from "./sessions.ts";

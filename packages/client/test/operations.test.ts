@@ -101,6 +101,7 @@ test("every operation and every query parameter of the API is reached by a metho
   await new Response(await client.exportMe()).text();
   const audit = client.listAudit({ user: "ada@example.com", action: "acted_for", cursor: "x", limit: 1 });
   expect(await failureOf(audit)).toMatchObject({ code: "forbidden" });
+  expect(await failureOf(client.getOperatorReport({ window: "1h" }))).toMatchObject({ code: "forbidden" });
   await client.getUsage({ from: "2026-01-01", to: "2026-01-31" });
   await client.livez();
   await client.readyz();

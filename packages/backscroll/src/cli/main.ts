@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../config.ts";
@@ -14,15 +13,12 @@ import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
 import { CommandError, createTerminal, EXIT } from "./terminal.ts";
 import { eraseUserCommand } from "./user.ts";
-
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
+import { VERSION } from "../version.ts";
 
 function createProgram(): Command {
   const program = new Command("backscroll")
     .description("Durable conversation history for AI chat applications")
-    .version(version)
+    .version(VERSION)
     .option("--json", "write results as JSON, to standard output")
     .option("--quiet", "say nothing but errors")
     .configureHelp({ showGlobalOptions: true })
@@ -30,7 +26,7 @@ function createProgram(): Command {
     .exitOverride();
 
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
-    (flags) => serve(createTerminal(program.opts()), settings(flags), version),
+    (flags) => serve(createTerminal(program.opts()), settings(flags), VERSION),
   );
   withSettings(
     program.command("migrate").description("bring the database to the newest version"),

@@ -123,6 +123,11 @@ export function seqOfMessage(message: MessageJson | MessageBytes): number {
   return Number(/"seq":(\d+)/.exec(head)?.[1]);
 }
 
+/** @returns a message's role, read without the rest of it */
+export function roleOfMessage(message: MessageJson): string {
+  return /"seq":\d+,"role":"(\w+)"/.exec(message.slice(0, HEAD_LENGTH))?.[1] ?? "unknown";
+}
+
 export function toMessage(message: MessageJson | MessageBytes): Message {
   const wire = parseMessageJson(message);
   return {

@@ -4,6 +4,7 @@ import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import { loggedError, logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
 import type { Deps } from "../service/deps.ts";
+import type { Operator } from "../service/operator.ts";
 import { auditRoutes } from "./audit.ts";
 import { authenticated, type FindCredentials } from "./auth.ts";
 import { malformedJson, readBody } from "./body.ts";
@@ -21,8 +22,9 @@ import { commonHeaders } from "./json.ts";
 import { createLimits, type LimitOptions, openAnyStream } from "./limits.ts";
 import { type LoginOptions, loginRoutes } from "./login.ts";
 import { answerErased, meRoutes } from "./me.ts";
-import { type MetricsOptions, metricsRoutes } from "./metrics.ts";
+import { countErrors, countStreams, type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
+import { operatorRoutes } from "./operator.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -41,6 +43,7 @@ export interface AppOptions {
   /** null: there are none */
   readonly limits: LimitOptions | null;
   readonly metrics: MetricsOptions;
+  readonly operator: Operator;
   /** where browsers find the service, if that is known */
   readonly publicUrl: string | undefined;
   /** whose pages may call it, beside its own */
@@ -97,7 +100,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
   app.use("/api/*", (c, next) => (c.req.path === "/api/import" ? next() : idempotent(c, next)));
 
   // Before the routes with an id in the same place: "messages" is not one.
-  const openStream = limits?.openStream ?? openAnyStream;
+  const openStream = countStreams(limits?.openStream ?? openAnyStream, options.metrics.registry);
   turnRoutes(app, options.sessions, openStream);
   conversationRoutes(app);
   messageRoutes(app);
@@ -107,11 +110,15 @@ export function createApp(deps: Deps, options: AppOptions): App {
   eventRoutes(app, openStream);
   meRoutes(app);
   auditRoutes(app);
+  operatorRoutes(app, options.operator);
 
-  app.notFound((c) =>
-    problemResponse(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c.var.requestId),
-  );
-  app.onError(async (error, c) => problemResponse(await toBackscrollError(error, c), c.var.requestId));
+  const countError = countErrors(options.metrics.registry);
+  const answerProblem = (error: BackscrollError, c: Context): Response => {
+    countError(error.code);
+    return problemResponse(error, c.var.requestId);
+  };
+  app.notFound((c) => answerProblem(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c));
+  app.onError(async (error, c) => answerProblem(await toBackscrollError(error, c), c));
   return app;
 }
 

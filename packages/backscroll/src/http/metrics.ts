@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { matchedRoutes } from "hono/route";
-import { Histogram, type Registry } from "prom-client";
-import { BackscrollError } from "../domain/errors.ts";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { BackscrollError, type ErrorCode } from "../domain/errors.ts";
 import { authenticateLocally } from "./local-auth.ts";
 import type { App, Context } from "./context.ts";
+import type { OpenStream } from "./limits.ts";
 
 export interface MetricsOptions {
   readonly registry: Registry;
@@ -34,6 +35,45 @@ export function metricsRoutes(app: App, { registry, token, withoutAuthentication
     else throw new BackscrollError("route_not_found", "set METRICS_TOKEN to read the metrics");
     return c.body(await registry.metrics(), 200, { "content-type": registry.contentType });
   });
+}
+
+/** @returns counts an answer with this code */
+export function countErrors(registry: Registry): (code: ErrorCode) => void {
+  const errors = new Counter({
+    name: "backscroll_errors_total",
+    help: "Requests answered with an error, by its code",
+    labelNames: ["code"],
+    registers: [registry],
+  });
+  // An alert on bugs needs something to rise from.
+  errors.inc({ code: "internal" }, 0);
+  return (code) => errors.inc({ code });
+}
+
+/** @returns opens streams as before, and counts those that are open */
+export function countStreams(openStream: OpenStream, registry: Registry): OpenStream {
+  const open = new Gauge({
+    name: "backscroll_event_streams_open",
+    help: "Event streams that are open: changes, or replies as they are written",
+    labelNames: ["kind"],
+    registers: [registry],
+  });
+  for (const kind of ["changes", "reply"]) open.set({ kind }, 0);
+  return async (c) => {
+    const slot = await openStream(c);
+    // Its body is never made, so nobody would say that it is over.
+    if (c.req.method === "HEAD") return slot;
+    const kind = c.req.path === "/api/events" ? "changes" : "reply";
+    open.inc({ kind });
+    let isOpen = true;
+    return {
+      release() {
+        if (isOpen) open.dec({ kind });
+        isOpen = false;
+        slot.release();
+      },
+    };
+  };
 }
 
 function routeOf(c: Context): string {

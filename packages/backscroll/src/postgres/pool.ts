@@ -24,7 +24,11 @@ export interface PoolOptions {
   readonly statementTimeoutMs: number;
   /** told of connections lost while idle: the pool replaces them by itself */
   readonly onIdleError: (error: Error) => void;
+  /** told of each statement when it is done */
+  readonly onStatement?: OnStatement;
 }
+
+type OnStatement = (name: string, result: "ok" | "failed", ms: number) => void;
 
 export interface Database extends Queryable {
   /** Runs `work` in one transaction, rolled back when it throws. */
@@ -50,17 +54,18 @@ export function openDatabase(options: PoolOptions): Database {
     application_name: "backscroll",
   });
   pool.on("error", options.onIdleError);
+  const { onStatement = () => undefined } = options;
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => runInPool(pool, statement),
+    query: (statement) => runInPool(pool, statement, onStatement),
     async transaction(work) {
       const client = await pool.connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin").catch(rethrowTranslated);
-        const result = await work({ query: (statement) => run(client, statement) });
+        const result = await work({ query: (statement) => run(client, statement, onStatement) });
         await client.query("commit").catch(rethrowTranslated);
         return result;
       } catch (error) {
@@ -94,11 +99,15 @@ export function mayHaveCommitted(error: unknown): boolean {
 async function run<Row extends pg.QueryResultRow>(
   on: pg.PoolClient,
   { name, text, values }: Statement,
+  onStatement: OnStatement,
 ): Promise<readonly Row[]> {
+  const startedAt = performance.now();
   try {
     const { rows } = await on.query<Row>({ name, text, values: values as unknown[] });
+    onStatement(name, "ok", performance.now() - startedAt);
     return rows;
   } catch (error) {
+    onStatement(name, "failed", performance.now() - startedAt);
     throw translate(error);
   }
 }
@@ -107,7 +116,11 @@ async function run<Row extends pg.QueryResultRow>(
  * `pool.query` throws the connection away after any error. A statement that PostgreSQL refuses (a retried save
  * runs into its own id) leaves it as good as new: only a broken one goes.
  */
-async function runInPool<Row extends pg.QueryResultRow>(pool: pg.Pool, statement: Statement): Promise<readonly Row[]> {
+async function runInPool<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  statement: Statement,
+  onStatement: OnStatement,
+): Promise<readonly Row[]> {
   const client = await pool.connect().catch((error: unknown) => {
     const translated = translate(error);
     if (translated instanceof Error) changedNothing.add(translated);
@@ -116,7 +129,7 @@ async function runInPool<Row extends pg.QueryResultRow>(pool: pg.Pool, statement
   client.on("error", reportedByStatement);
   let broken = false;
   try {
-    return await run<Row>(client, statement);
+    return await run<Row>(client, statement, onStatement);
   } catch (error) {
     broken = !isRefusal(error);
     throw error;

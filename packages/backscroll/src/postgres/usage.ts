@@ -69,3 +69,37 @@ export async function listUsage(
     tokensUsed: Number(row.tokens_used),
   }));
 }
+
+/** What everybody said on one day. */
+export interface DayOfAll {
+  /** `YYYY-MM-DD` in UTC */
+  readonly day: string;
+  readonly messages: number;
+  readonly tokensUsed: number;
+}
+
+/** @returns the users of whom something is not counted yet. It reads all conversations: for an operator, not for users */
+export async function listUsersToFold(db: Database): Promise<readonly number[]> {
+  const rows = await db.query<{ user_id: string }>({
+    name: "list_users_to_fold",
+    text: "select distinct user_id from conversations where last_seq > usage_seq",
+    values: [],
+  });
+  return rows.map((row) => Number(row.user_id));
+}
+
+/** @returns the days on which anybody said anything, oldest first. It reads all of the usage: for an operator */
+export async function sumUsageByDay(db: Database, from: string): Promise<readonly DayOfAll[]> {
+  const rows = await db.query<{ day: string; messages: string; tokens_used: string }>({
+    name: "sum_usage_by_day",
+    text: `
+      select to_char(day, 'YYYY-MM-DD') as day, sum(messages) as messages, sum(tokens_used) as tokens_used
+        from usage_daily where day >= $1 group by usage_daily.day order by usage_daily.day`,
+    values: [from],
+  });
+  return rows.map((row) => ({
+    day: row.day,
+    messages: Number(row.messages),
+    tokensUsed: Number(row.tokens_used),
+  }));
+}

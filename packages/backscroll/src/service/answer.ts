@@ -66,6 +66,7 @@ function isGone({ erasedUsers }: Deps, userId: number, ending: ReplyEnding): boo
 async function answer(deps: Deps, reply: RunningReply): Promise<ReplyEnding> {
   try {
     const outcome = await ask(deps, reply);
+    deps.metrics.replyEnded(outcome.abandoned === "lost" ? "lost" : outcome.status);
     if (outcome.abandoned === "lost") return await whatWasStored(deps, reply);
     return await save(deps, reply, outcome);
   } catch (error) {
@@ -96,7 +97,8 @@ async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
     const { messages, leftOut } = await contextFor(deps, reply.generation.at, reply.generation.questionSeq);
     said.context = { messages: messages.length, left_out: leftOut };
     const deltas = responder.respond({ messages, tools: settings.responderTools, signal });
-    await listen(untilAborted(deltas, signal), reply.log, said);
+    const onFirst = (): void => deps.metrics.firstToken(performance.now() - startedAt);
+    await listen(untilAborted(deltas, signal), reply.log, said, onFirst);
   } catch (error) {
     failure = error;
   }
@@ -135,6 +137,7 @@ async function listen(
   deltas: AsyncIterable<ReplyChunk | (Parameters<typeof storableUsage>[0] & { readonly type: "usage" })>,
   log: ReplyLog,
   said: Said,
+  onFirst: () => void,
 ): Promise<void> {
   const storable = new StorableChunks();
   let toolChars = 0;
@@ -154,6 +157,8 @@ async function listen(
     if (chunk.type !== "text") toolChars += JSON.stringify(chunk).length;
     else if (log.position.chars + chunk.text.length > LIMITS.replyCharsMax) throw tooLong(LIMITS.replyCharsMax);
     if (toolChars > LIMITS.partsBytesMax) throw tooLong(LIMITS.partsBytesMax);
+    const { chars, tools } = log.position;
+    if (chars + tools === 0) onFirst();
     log.add(chunk);
   }
   const { chars, tools } = log.position;

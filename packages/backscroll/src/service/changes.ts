@@ -19,6 +19,7 @@ export async function appendMessages(
 ): Promise<AppendResult> {
   const appended = await orUncertain(deps, ref, append(ref, messages));
   if (typeof appended !== "string") {
+    deps.metrics.saved(appended.messages);
     await deps.cache.appended(ref, appended);
     tellSaved(deps, ref, appended);
   }
@@ -117,6 +118,7 @@ export async function appendWithin<Result>(
   const within = appendedOf(result);
   if (!within) return result;
   const { appended, also } = within;
+  deps.metrics.saved(appended.messages);
   // More than a list of messages can take in: it is read anew.
   await (also === null ? deps.cache.appended(ref, appended) : deps.cache.changed(ref));
   tellSaved(deps, ref, appended, also);

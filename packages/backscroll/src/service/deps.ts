@@ -6,6 +6,7 @@ import type { Responder } from "../responder/responder.ts";
 import type { Appender } from "./appender.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import type { TokenCounter } from "./token-counter.ts";
+import type { ServiceMetrics } from "./metrics.ts";
 import type { FollowedReplies } from "./remote-reply.ts";
 import type { RunningReplies } from "./running-reply.ts";
 import type { KnownUser } from "./users.ts";
@@ -20,6 +21,7 @@ export interface Deps {
   readonly tokenCounter: TokenCounter;
   readonly settings: ServiceSettings;
   readonly log: Log;
+  readonly metrics: ServiceMetrics;
   /** of the database, for its own HMACs */
   readonly secret: Buffer;
   /** users by identity, for a moment */

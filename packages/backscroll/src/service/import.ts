@@ -289,7 +289,10 @@ class Importer {
     }
     if (stored === "conversation_not_found") {
       for (const { id } of missing) this.#fail(conversationId, id, stored, "the conversation was deleted meanwhile");
-    } else this.result.messagesSaved += missing.length;
+    } else {
+      this.result.messagesSaved += missing.length;
+      for (const { role } of missing) this.#deps.metrics.savedAs(role);
+    }
   }
 
   async #withoutStored(

@@ -121,6 +121,10 @@ export class ClusterLink implements LocatedLink {
     for (const master of this.#masters.values()) master.close();
   }
 
+  get isOpen(): boolean {
+    return this.#isSettled;
+  }
+
   get #isCovered(): boolean {
     return this.#owners.length === SLOTS && !this.#owners.includes(undefined);
   }

@@ -73,6 +73,9 @@ function linkOver(connection: Connection, nameBefore: string): LocatedLink {
     send: (_, args) => connection.send(args),
     sendToAll: async (run) => [await run((args) => connection.send(args))],
     close: () => connection.close(),
+    get isOpen() {
+      return connection.isOpen;
+    },
     get masters() {
       return connection.server ? [connection.server] : [];
     },

@@ -22,4 +22,6 @@ export interface RedisLink {
 export interface LocatedLink extends RedisLink {
   /** servers that hold keys and can be reached, as far as it is known */
   readonly masters: readonly Server[];
+  /** whether every server that holds keys is connected to, as far as it is known */
+  readonly isOpen: boolean;
 }

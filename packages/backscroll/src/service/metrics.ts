@@ -1,0 +1,52 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { type MessageJson, ROLES, roleOfMessage, type MessageStatus } from "../domain/message.ts";
+import type { RunningReplies } from "./running-reply.ts";
+
+/** What the use cases count; never a user or a conversation. */
+export interface ServiceMetrics {
+  /** messages that were not there before */
+  saved(messages: readonly MessageJson[]): void;
+  savedAs(role: string): void;
+  /** a reply's first piece, so long after it was asked for */
+  firstToken(ms: number): void;
+  /** `lost`: another server took this one for dead, and closed it */
+  replyEnded(result: MessageStatus | "lost"): void;
+}
+
+export function createServiceMetrics(registry: Registry, running: RunningReplies): ServiceMetrics {
+  const saved = new Counter({
+    name: "backscroll_messages_saved_total",
+    help: "Messages stored by this server, by role; imported ones too",
+    labelNames: ["role"],
+    registers: [registry],
+  });
+  const firstToken = new Histogram({
+    name: "backscroll_reply_first_token_seconds",
+    help: "From asking for a reply to its first piece",
+    buckets: [0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60],
+    registers: [registry],
+  });
+  const ended = new Counter({
+    name: "backscroll_replies_total",
+    help: "Replies written here, by how they ended; lost: another server took this one for dead",
+    labelNames: ["result"],
+    registers: [registry],
+  });
+  const gauge: Gauge = new Gauge({
+    name: "backscroll_replies_running",
+    help: "Replies being written by this server",
+    registers: [registry],
+    collect: () => gauge.set(running.size),
+  });
+  // What never happened is 0: an alert needs something to rise from.
+  for (const role of ROLES) saved.inc({ role }, 0);
+  for (const result of ["complete", "stopped", "interrupted", "failed", "lost"]) ended.inc({ result }, 0);
+  return {
+    saved(messages) {
+      for (const message of messages) saved.inc({ role: roleOfMessage(message) });
+    },
+    savedAs: (role) => saved.inc({ role }),
+    firstToken: (ms) => firstToken.observe(ms / 1_000),
+    replyEnded: (result) => ended.inc({ result }),
+  };
+}
