@@ -55,6 +55,13 @@ export async function deleteConversation(id: string): Promise<void> {
   toast("Deleted", { label: "Undo", run: () => void undoDeletion(id, wasOpen) });
 }
 
+/** For a conversation that was deleted in another tab: nothing can be done on its page. */
+export function leaveDeleted(id: string): void {
+  if (!isOpen(id)) return;
+  navigate("/", { replace: true });
+  toast("This conversation was deleted elsewhere", { label: "Undo", run: () => void undoDeletion(id, true) });
+}
+
 /** Out of the trash. @returns whether it is out */
 export async function restoreConversation(id: string): Promise<boolean> {
   try {

@@ -3,9 +3,18 @@ import { createContext, useContext } from "react";
 interface ShellState {
   readonly isSidebarOpen: boolean;
   readonly toggleSidebar: () => void;
+  readonly openPalette: () => void;
+  readonly openKeyboardHelp: () => void;
 }
 
-export const ShellContext = createContext<ShellState>({ isSidebarOpen: true, toggleSidebar: () => undefined });
+const nothing = (): void => undefined;
+
+export const ShellContext = createContext<ShellState>({
+  isSidebarOpen: true,
+  toggleSidebar: nothing,
+  openPalette: nothing,
+  openKeyboardHelp: nothing,
+});
 
 export function useShell(): ShellState {
   return useContext(ShellContext);

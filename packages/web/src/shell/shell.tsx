@@ -1,18 +1,22 @@
-import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 import { useLocation } from "wouter";
 import { Sidebar } from "../list/sidebar.tsx";
-import { keepConversationsFresh } from "../server/fresh-conversations.ts";
+import { leaveDeleted } from "../server/conversation-actions.ts";
+import { keepConversationsFresh, onDeleted } from "../server/fresh-conversations.ts";
 import { useModal } from "../ui/dialog.tsx";
 import { ConnectionBanner } from "./connection-banner.tsx";
 import { ShellContext } from "./shell-context.ts";
+import { type Overlay, Shortcuts } from "./shortcuts.tsx";
 import { useNarrow } from "./use-narrow.ts";
 
 /** What is around every page: the sidebar (a drawer where it is narrow), the banner, the skip link. */
 export function Shell({ children }: { readonly children: ReactNode }): ReactNode {
   const isNarrow = useNarrow();
   const [isOpen, setOpen] = useState(!isNarrow);
+  const [overlay, setOverlay] = useState<Overlay>(null);
   const [location] = useLocation();
   useEffect(keepConversationsFresh, []);
+  useEffect(() => onDeleted(leaveDeleted), []);
   useEffect(() => setOpen(!isNarrow), [isNarrow]);
   // In a drawer, going somewhere is the end of choosing.
   useEffect(() => {
@@ -20,8 +24,22 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
   }, [location, isNarrow]);
   const toggle = useCallback(() => setOpen((isOpen) => !isOpen), []);
   const close = useCallback(() => setOpen(false), []);
+  const closeOverlay = useCallback(() => setOverlay(null), []);
+  const shell = useMemo(() => {
+    // One thing over the page at a time.
+    const show = (overlay: Overlay) => (): void => {
+      if (isNarrow) setOpen(false);
+      setOverlay(overlay);
+    };
+    return {
+      isSidebarOpen: isOpen,
+      toggleSidebar: toggle,
+      openPalette: show("palette"),
+      openKeyboardHelp: show("keys"),
+    };
+  }, [isOpen, isNarrow, toggle]);
   return (
-    <ShellContext value={{ isSidebarOpen: isOpen, toggleSidebar: toggle }}>
+    <ShellContext value={shell}>
       <a
         href="#main"
         className="absolute start-2 top-2 z-50 -translate-y-20 rounded-m bg-accent px-3 py-2 text-on-accent focus:translate-y-0"
@@ -47,6 +65,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
           </main>
         </div>
       </div>
+      <Shortcuts overlay={overlay} onClose={closeOverlay} />
     </ShellContext>
   );
 }
@@ -73,7 +92,7 @@ function Drawer({ onClose }: { readonly onClose: () => void }): ReactNode {
       }}
     >
       <nav aria-label="Conversations" className="h-full">
-        <Sidebar />
+        <Sidebar isDrawer />
       </nav>
     </dialog>
   );

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { IconButton } from "./button.tsx";
 import { classNames } from "./class-names.ts";
 import { enterTopLayer } from "./top-layer.ts";
@@ -41,7 +41,8 @@ export function Dialog({ title, onClose, children, className }: DialogProps): Re
 /** @returns for a `<dialog>` that is modal while it is rendered */
 export function useModal(): React.RefObject<HTMLDialogElement | null> {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before it leaves the document: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current;
     if (!shown) return;
     shown.showModal();

@@ -1,0 +1,50 @@
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { tinykeys } from "tinykeys";
+import { navigate } from "wouter/use-browser-location";
+import { useShell } from "./shell-context.ts";
+
+const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }));
+const KeyboardHelp = lazy(async () => ({ default: (await import("./keyboard-help.tsx")).KeyboardHelp }));
+
+/** What lies over the page, asked for by a key or a button. */
+export type Overlay = "palette" | "keys" | null;
+
+interface ShortcutsProps {
+  readonly overlay: Overlay;
+  readonly onClose: () => void;
+}
+
+/** The keys that work on every page, and what they open. */
+export function Shortcuts({ overlay, onClose }: ShortcutsProps): ReactNode {
+  const { toggleSidebar, openPalette, openKeyboardHelp } = useShell();
+  useEffect(() => {
+    const keys = {
+      "$mod+k": openPalette,
+      "$mod+Shift+o": () => navigate("/"),
+      "$mod+Shift+s": toggleSidebar,
+      // On some keyboards it takes Shift to write it.
+      "[Shift]+?": openKeyboardHelp,
+    };
+    const handlers = Object.entries(keys).map(([key, run]) => {
+      const handler = (event: KeyboardEvent): void => {
+        event.preventDefault();
+        run();
+      };
+      return [key, handler] as const;
+    });
+    return tinykeys(globalThis.window, Object.fromEntries(handlers), { ignore: isForSomethingElse });
+  }, [toggleSidebar, openPalette, openKeyboardHelp]);
+  return (
+    <Suspense>
+      {overlay === "palette" && <Palette onClose={onClose} />}
+      {overlay === "keys" && <KeyboardHelp onClose={onClose} />}
+    </Suspense>
+  );
+}
+
+/** A key alone is text where text is written; with Ctrl it is not. */
+function isForSomethingElse(event: KeyboardEvent): boolean {
+  if (event.defaultPrevented || event.isComposing || event.repeat) return true;
+  if (event.ctrlKey || event.metaKey) return false;
+  return event.target instanceof Element && event.target.matches("input, textarea, select, [contenteditable]");
+}
