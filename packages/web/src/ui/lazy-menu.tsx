@@ -1,5 +1,5 @@
 import { Ellipsis } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type MouseEvent, type ReactNode, Suspense, useState } from "react";
 import { IconButton } from "./button.tsx";
 import type { MenuItem } from "./menu.tsx";
 
@@ -16,12 +16,18 @@ interface LazyMenuProps {
 /** A button with a menu, whose code is loaded by the first who opens one. */
 export function LazyMenu({ label, items, className, icon }: LazyMenuProps): ReactNode {
   const [isOpen, setOpen] = useState<boolean | null>(null);
+  const [isByKey, setByKey] = useState(false);
+  const open = (event: MouseEvent): void => {
+    setOpen(true);
+    // A click that no pointer made.
+    setByKey(event.detail === 0);
+  };
   const button = (
     <IconButton
       label={label}
       aria-haspopup="menu"
       {...(className !== undefined && { className })}
-      {...(isOpen === null && { onClick: () => setOpen(true) })}
+      {...(isOpen === null && { onClick: open })}
     >
       {icon ?? <Ellipsis size={18} aria-hidden />}
     </IconButton>
@@ -29,7 +35,7 @@ export function LazyMenu({ label, items, className, icon }: LazyMenuProps): Reac
   if (isOpen === null) return button;
   return (
     <Suspense fallback={button}>
-      <Menu trigger={button} items={items} isOpen={isOpen} onOpenChange={setOpen} />
+      <Menu trigger={button} items={items} isOpen={isOpen} isOpenedByKey={isByKey} onOpenChange={setOpen} />
     </Suspense>
   );
 }

@@ -16,11 +16,13 @@ interface MenuProps {
   readonly trigger: ReactNode;
   readonly items: readonly MenuItem[];
   readonly isOpen?: boolean;
+  /** it is open from the beginning, and whoever opened it goes on by keyboard */
+  readonly isOpenedByKey?: boolean;
   readonly onOpenChange?: (isOpen: boolean) => void;
 }
 
 /** Loaded when it is first opened: `lazy-menu.tsx`. Not modal: that would add a style which the page's policy refuses. */
-export function Menu({ trigger, items, isOpen, onOpenChange }: MenuProps): ReactNode {
+export function Menu({ trigger, items, isOpen, isOpenedByKey = false, onOpenChange }: MenuProps): ReactNode {
   // Outside of a modal dialog it could not be reached.
   const layer = useTopLayer();
   return (
@@ -32,6 +34,7 @@ export function Menu({ trigger, items, isOpen, onOpenChange }: MenuProps): React
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal container={layer}>
         <DropdownMenu.Content
+          ref={isOpenedByKey ? focusFirst : null}
           align="end"
           sideOffset={4}
           collisionPadding={8}
@@ -60,4 +63,9 @@ export function Menu({ trigger, items, isOpen, onOpenChange }: MenuProps): React
       </DropdownMenu.Portal>
     </DropdownMenu.Root>
   );
+}
+
+/** The menu itself does so for keys that it has seen; the one that had it loaded came before. */
+function focusFirst(content: HTMLElement | null): void {
+  content?.querySelector<HTMLElement>("[role=menuitem]:not([data-disabled])")?.focus();
 }
