@@ -222,7 +222,7 @@ export async function create(
       stopListening();
       await closeDatabase();
     };
-    sampler.start();
+    sampler.start((error) => log.warn({ error: logText(error) }, "the metrics could not be sampled"));
     const auth = createAuth(config, deps, authenticate);
     const app = createApp(deps, {
       findCredentials: auth.findCredentials,

@@ -142,6 +142,26 @@ test("without Redis it is degraded, and says why; with it again it is healthy", 
   await expect.poll(async () => (await reportOf(services)).status, { timeout: 10_000 }).toBe("healthy");
 });
 
+test("when many requests fail, or wait for a connection, it is degraded", async () => {
+  const services = await scriptedServices({ ...ADMINS, databasePoolMax: 1 });
+  for (let i = 0; i < 25; i += 1) {
+    const sent = services.call(ADA, "POST", "/api/conversations/messages", { message: "Hello" });
+    (await services.nextReply()).fail(new Error("no"));
+    expect((await sent).status).toBe(502);
+  }
+  await services.sampler.sample();
+  const failing = { code: "failing", detail: "100% of the requests of the last 5 minutes failed here" };
+  expect((await reportOf(services)).troubles).toEqual([failing]);
+
+  const held = await services.deps.db.pool.connect();
+  const waiting = services.call(ADA, "GET", "/api/conversations");
+  await expect.poll(() => services.deps.db.pool.waitingCount).toBeGreaterThan(0);
+  for (let i = 1; i <= 3; i += 1) await services.sampler.sample(Date.now() + i);
+  held.release();
+  await waiting;
+  expect((await reportOf(services)).troubles.map(({ code }) => code)).toEqual(["database_busy", "failing"]);
+});
+
 test("while PostgreSQL is stopped the page says so, with all that this server remembers", async () => {
   const dataDir = temporaryDirectory();
   let postgres = await startEmbeddedPostgres({ dataDir });

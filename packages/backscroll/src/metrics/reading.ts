@@ -32,7 +32,7 @@ export const TIMES_NAMES = ["latency", "firstToken", "queries", "eventLoop"] as 
 export type TimesName = (typeof TIMES_NAMES)[number];
 
 export const GAUGE_NAMES = ["busy", "idle", "waiting", "redisAway", "resident", "heap", "replies", "streams"] as const;
-export type GaugeName = (typeof GAUGE_NAMES)[number];
+type GaugeName = (typeof GAUGE_NAMES)[number];
 
 const HTTP = "backscroll_http_request_duration_seconds";
 const TIMES: Readonly<Record<TimesName, string>> = {

@@ -18,7 +18,7 @@ const WINDOWS: Readonly<Record<Window, { readonly ms: number; readonly stepMs: n
   "7d": { ms: 168 * HOUR_MS, stepMs: 15 * MINUTE_MS },
 };
 /** What "now" means for figures that one moment does not have. */
-export const RECENT_MS = 5 * MINUTE_MS;
+const RECENT_MS = 5 * MINUTE_MS;
 
 /** Steps of one length. */
 interface Series {
@@ -69,8 +69,9 @@ export class Sampler {
     }));
   }
 
-  start(): void {
-    this.#timer ??= setInterval(() => void this.sample(), SAMPLE_MS).unref();
+  /** @param onError told when a sample could not be taken; the next one is */
+  start(onError: (error: unknown) => void): void {
+    this.#timer ??= setInterval(() => void this.sample().catch(onError), SAMPLE_MS).unref();
   }
 
   stop(): void {

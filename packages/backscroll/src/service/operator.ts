@@ -23,7 +23,7 @@ export const TROUBLES = [
 ] as const;
 
 /** Something that is not as it should be. */
-export interface Trouble {
+interface Trouble {
   readonly code: (typeof TROUBLES)[number];
   /** for people */
   readonly detail: string;

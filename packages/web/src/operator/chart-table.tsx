@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { classNames } from "../ui/class-names.ts";
+import { Breakable } from "./breakable.tsx";
 import type { ChartData } from "./chart-data.ts";
 import { dayText, type Figure, figureText, momentText } from "./figures.ts";
 
@@ -29,7 +30,7 @@ export function ChartTable({ chart }: { readonly chart: ChartData }): ReactNode 
                   label.length > LONG && "min-w-40",
                 )}
               >
-                {label}
+                <Breakable text={label} />
               </th>
             ))}
           </tr>

@@ -1,6 +1,7 @@
 import { lazy, type ReactNode, Suspense, useId, useState } from "react";
 import { Button } from "../ui/button.tsx";
 import { classNames } from "../ui/class-names.ts";
+import { Breakable } from "./breakable.tsx";
 import { type ChartData, lineOf } from "./chart-data.ts";
 import { ChartTable, timeText, valueText } from "./chart-table.tsx";
 import { PLOT_HEIGHT } from "./plot-height.ts";
@@ -60,7 +61,9 @@ function Drawn({ chart }: { readonly chart: ChartData }): ReactNode {
         {series.map(({ label, values }, number) => (
           <li key={label} className="flex min-w-0 items-center gap-2">
             <LineSample index={number} isBar={chart.kind === "bars"} />
-            <span className="min-w-0 wrap-anywhere text-ink2">{label}</span>
+            <span className="min-w-0 wrap-anywhere text-ink2">
+              <Breakable text={label} />
+            </span>
             <span className="whitespace-nowrap tabular-nums">{valueText(chart, values[index] ?? null)}</span>
           </li>
         ))}
