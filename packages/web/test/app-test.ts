@@ -1,5 +1,5 @@
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test as base } from "vitest";
+import { expect, test as base } from "vitest";
 import { findChromium } from "../../backscroll/test/find-chromium.ts";
 import { type ScriptedServices, scriptedServices } from "../../backscroll/test/scripted-responder.ts";
 
@@ -18,15 +18,6 @@ export const PHONE = { width: 390, height: 844 };
 export const POLL = { timeout: 10_000, interval: 20 };
 export const ADA = "you@localhost";
 
-let browser: Browser;
-
-/** For each file that uses `test`. */
-beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
-}, 300_000);
-
-afterAll(() => browser.close());
-
 /** A service of this test, whose replies it writes, and a browser that opens the app on it. */
 export interface AppStage {
   readonly services: ScriptedServices;
@@ -38,9 +29,18 @@ export interface AppStage {
   forgive(pattern: RegExp): void;
 }
 
-export const test = base.extend<{ stage: AppStage }>({
-  // oxlint-disable-next-line no-empty-pattern -- how Vitest reads a fixture's dependencies
-  stage: async ({}, use) => {
+export const test = base.extend<{ browser: Browser; stage: AppStage }>({
+  // One for all files of a worker: they share this module, whose hooks would be the first file's only.
+  browser: [
+    // oxlint-disable-next-line no-empty-pattern -- how Vitest reads a fixture's dependencies
+    async ({}, use) => {
+      const browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_ARGS });
+      await use(browser);
+      await browser.close();
+    },
+    { scope: "worker" },
+  ],
+  stage: async ({ browser }, use) => {
     const services = await scriptedServices({ local: true });
     const complaints: string[] = [];
     const forgiven: RegExp[] = [];
@@ -50,7 +50,7 @@ export const test = base.extend<{ stage: AppStage }>({
       complaints,
       forgive: (pattern) => void forgiven.push(pattern),
       async open(path = "/", options = {}) {
-        context ??= await newContext(services.url, options, complaints);
+        context ??= await newContext(browser, services.url, options, complaints);
         const page = await context.newPage();
         await page.goto(path);
         return page;
@@ -62,6 +62,7 @@ export const test = base.extend<{ stage: AppStage }>({
 });
 
 async function newContext(
+  browser: Browser,
   baseURL: string,
   options: BrowserContextOptions,
   complaints: string[],

@@ -38,7 +38,7 @@ export function RenameField({ title, onEnd, className }: RenameFieldProps): Reac
       onBlur={(event) => end(event.currentTarget.value, "blur")}
       onKeyDown={onKeyDown}
       className={classNames(
-        "min-w-0 rounded-s border border-control bg-raise px-2 text-14 text-ink pointer-coarse:text-16",
+        "min-w-0 rounded-s border border-control bg-raise px-2 outline-offset-0 text-14 text-ink pointer-coarse:text-16",
         className,
       )}
     />

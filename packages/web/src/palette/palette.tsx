@@ -42,7 +42,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }): ReactNod
       }}
       className="mt-4 w-[min(640px,calc(100vw-32px))] overflow-hidden rounded-l border border-line bg-raise p-0 shadow-lg md:mt-[12vh]"
     >
-      <div className="flex max-h-[min(560px,calc(100dvh-32px))] flex-col">
+      <div className="flex max-h-[min(576px,calc(100dvh-32px))] flex-col">
         <div className="flex shrink-0 items-center gap-3 border-b border-line px-4">
           <Search size={18} aria-hidden className="shrink-0 text-ink2" />
           <input
@@ -57,7 +57,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }): ReactNod
             spellCheck={false}
             autoFocus
             maxLength={TYPED_CHARS_MAX}
-            placeholder="Search conversations, or type a command"
+            placeholder="Search, or type a command"
             value={typed}
             onChange={(event) => {
               setTyped(event.target.value);

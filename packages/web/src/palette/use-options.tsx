@@ -1,3 +1,4 @@
+import type { ConversationSummary } from "backscroll-client";
 import { MessageSquare, Search } from "lucide-react";
 import { navigate } from "wouter/use-browser-location";
 import { conversationHref } from "../server/conversation-actions.ts";
@@ -25,14 +26,15 @@ const FOUND = 20;
 export function useOptions(typed: string): Options {
   const q = useDebounced(typed, SETTLED_MS);
   const { data, error } = useConversations(q === "" ? {} : { q });
-  const conversations = flatten(data)
-    .slice(0, q === "" ? RECENT : FOUND)
-    .map(({ conversation_id: id, title }): Option => ({
+  const found = flatten(data);
+  const conversations = (q === "" ? byActivity(found).slice(0, RECENT) : found.slice(0, FOUND)).map(
+    ({ conversation_id: id, title }): Option => ({
       key: id,
       label: title,
       icon: <MessageSquare size={16} aria-hidden />,
       run: () => navigate(conversationHref(id)),
-    }));
+    }),
+  );
   const commands = useCommands(typed);
   const all: readonly Option[] = [
     {
@@ -48,4 +50,9 @@ export function useOptions(typed: string): Options {
     { label: "Search", options: typed === "" ? [] : all },
   ];
   return { groups: groups.filter(({ options }) => options.length > 0), error };
+}
+
+/** @returns the last active ones first, pinned or not */
+function byActivity(conversations: readonly ConversationSummary[]): readonly ConversationSummary[] {
+  return conversations.toSorted((a, b) => (a.updated_at < b.updated_at ? 1 : -1));
 }

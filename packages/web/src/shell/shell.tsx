@@ -24,7 +24,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
   }, [location, isNarrow]);
   const toggle = useCallback(() => setOpen((isOpen) => !isOpen), []);
   const close = useCallback(() => setOpen(false), []);
-  const closeOverlay = useCallback(() => setOverlay(null), []);
+  const closeOverlay = useCallback((closed: Overlay) => setOverlay((now) => (now === closed ? null : now)), []);
   const shell = useMemo(() => {
     // One thing over the page at a time.
     const show = (overlay: Overlay) => (): void => {

@@ -3,15 +3,19 @@ import { tinykeys } from "tinykeys";
 import { navigate } from "wouter/use-browser-location";
 import { useShell } from "./shell-context.ts";
 
-const Palette = lazy(async () => ({ default: (await import("../palette/palette.tsx")).Palette }));
+const loadPalette = async () => import("../palette/palette.tsx");
+const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
 const KeyboardHelp = lazy(async () => ({ default: (await import("./keyboard-help.tsx")).KeyboardHelp }));
+
+const PRELOAD_AFTER_MS = 1_000;
 
 /** What lies over the page, asked for by a key or a button. */
 export type Overlay = "palette" | "keys" | null;
 
 interface ShortcutsProps {
   readonly overlay: Overlay;
-  readonly onClose: () => void;
+  /** @param overlay it has closed; another one may be open already */
+  readonly onClose: (overlay: Overlay) => void;
 }
 
 /** The keys that work on every page, and what they open. */
@@ -34,10 +38,15 @@ export function Shortcuts({ overlay, onClose }: ShortcutsProps): ReactNode {
     });
     return tinykeys(globalThis.window, Object.fromEntries(handlers), { ignore: isForSomethingElse });
   }, [toggleSidebar, openPalette, openKeyboardHelp]);
+  // Whoever presses Ctrl K types on at once: it should be here by then.
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette().catch(() => undefined), PRELOAD_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <Suspense>
-      {overlay === "palette" && <Palette onClose={onClose} />}
-      {overlay === "keys" && <KeyboardHelp onClose={onClose} />}
+      {overlay === "palette" && <Palette onClose={() => onClose("palette")} />}
+      {overlay === "keys" && <KeyboardHelp onClose={() => onClose("keys")} />}
     </Suspense>
   );
 }

@@ -43,16 +43,20 @@ function ConversationHeader({ conversation }: { readonly conversation: Conversat
           <RenameField title={title} onEnd={endRename} className="h-8 w-full max-w-120 text-15 font-medium" />
         ) : (
           <h1 className="max-w-full min-w-0 text-15 leading-6 font-medium">
-            <button
-              ref={titleButton}
-              type="button"
-              onClick={rename}
-              title="Rename"
-              aria-description="Rename"
-              className="block max-w-full truncate rounded-s px-2 text-start hover:bg-soft max-md:px-1"
-            >
-              {title}
-            </button>
+            {isNarrow ? (
+              <span className="block truncate px-1">{title}</span>
+            ) : (
+              <button
+                ref={titleButton}
+                type="button"
+                onClick={rename}
+                title="Rename"
+                aria-description="Rename"
+                className="block max-w-full truncate rounded-s px-2 text-start hover:bg-soft"
+              >
+                {title}
+              </button>
+            )}
           </h1>
         )}
         {!(isNarrow && isRenaming) && (

@@ -88,7 +88,7 @@ function OneToast({ toast: { id, text, action, isError } }: { readonly toast: To
       {action && (
         <Button
           kind="quiet"
-          className="text-accent"
+          className="text-accent!"
           onClick={() => {
             remove(id);
             action.run();
