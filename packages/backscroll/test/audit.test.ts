@@ -259,7 +259,7 @@ test("two transactions that write of the same two people for the first time wait
 }) => {
   const { deps } = services;
   const [ada, bob] = await Promise.all([ADA, BOB].map((user) => resolveUser(deps, user)));
-  const record = (actor: number, subjectId: number): Promise<void> =>
+  const record = (actor: number, subjectId: number): Promise<string> =>
     deps.db.transaction((db) =>
       recordAudit(db, { action: "person_exported", actor: { userId: actor, keyId: null }, subjectId }),
     );
