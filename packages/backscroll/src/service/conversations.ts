@@ -22,7 +22,7 @@ import {
 } from "../postgres/conversations.ts";
 import { deleteErased, deleteMessageBatch, listErasing, markErasing } from "../postgres/erasure.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
-import { foldUsage } from "../postgres/usage.ts";
+import { foldUsageOf } from "../postgres/usage.ts";
 import { createAttempts } from "./attempts.ts";
 import { recorded, subjectOf } from "./audit.ts";
 import { changeConversation } from "./changes.ts";
@@ -155,7 +155,7 @@ export async function eraseMarked(deps: Deps, ref: ConversationRef): Promise<voi
   await deps.cache.changed(ref);
   await tellSessionsOf(deps, ref);
   // Other servers may be at it too.
-  await whenNobodyIsInTheWay(deps, () => foldUsage(deps.db, ref.userId));
+  await whenNobodyIsInTheWay(deps, () => foldUsageOf(deps.db, ref));
   while (await whenNobodyIsInTheWay(deps, () => deleteMessageBatch(deps.db, ref, ERASE_BATCH))) {
     // The next process goes on with it.
     if (deps.stopping.aborted) return;
