@@ -93,7 +93,7 @@ export function authenticated(
     if (credentials === null) throw new BackscrollError("unauthenticated", "send valid credentials");
     const { user, issuedAt, keyId, ...caller } = credentials;
     const name = actsFor(c, caller.mayActForOthers);
-    const resolving = resolveUser(deps, user, { issuedAt });
+    const resolving = resolveUser(deps, user, { issuedAt, keepsEmail: isOfRecord(credentials) });
     // A backend whose own person was erased does nothing for others.
     const ownId = name === null ? await orErased(c, user, resolving) : await resolving;
     if (ownId instanceof Response) return ownId;
@@ -105,6 +105,11 @@ export function authenticated(
     await next();
     return undefined;
   };
+}
+
+/** @returns whether the user is named as they are stored, or were a moment ago */
+export function isOfRecord({ keyId, isLogin }: Pick<Credentials, "keyId" | "isLogin">): boolean {
+  return keyId !== null || isLogin;
 }
 
 /** @returns null when the caller acts for nobody else */
