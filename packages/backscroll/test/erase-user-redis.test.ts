@@ -22,6 +22,7 @@ const OUTAGES: Record<string, Outage> = {
 
 test.for<[string, Outage]>(Object.entries(OUTAGES))(
   "what a Redis that %s has of an erased person leaves it",
+  { timeout: 60_000 },
   async ([, outage]) => {
     const { services, redis } = await startCached(1);
     const userId = await resolveUser(services.deps, ADA);
@@ -41,5 +42,4 @@ test.for<[string, Outage]>(Object.entries(OUTAGES))(
 
     await expect.poll(keys, { timeout: 20_000 }).toEqual([]);
   },
-  60_000,
 );
