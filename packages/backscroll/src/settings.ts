@@ -404,7 +404,7 @@ export const SETTINGS = {
   rateLimitFailedLogins: {
     env: "RATE_LIMIT_FAILED_LOGINS",
     schema: wholeNumber(1, 100_000_000, 60),
-    doc: "Requests a minute from one address whose credentials are missing or wrong.",
+    doc: "Requests a minute from one address whose credentials are missing, wrong or refused.",
   },
   streamsPerUser: {
     env: "STREAMS_PER_USER",
