@@ -277,10 +277,16 @@ export const SETTINGS = {
   },
   jwtJwksUrl: {
     env: "JWT_JWKS_URL",
-    schema: url(["https", "http"]).refine(
-      (value) => value === undefined || value.startsWith("https://") || isLoopback(new URL(value).hostname),
-      "must be https, unless it is on this machine",
-    ),
+    schema: url(["https", "http"])
+      .refine(
+        (value) => value === undefined || value.startsWith("https://") || isLoopback(new URL(value).hostname),
+        "must be https, unless it is on this machine",
+      )
+      // `fetch` takes no such URL, and quotes it when it says so.
+      .refine(
+        (value) => value === undefined || new URL(value).username + new URL(value).password === "",
+        "must not hold a user or password: the keys are public",
+      ),
     doc:
       "Where your identity provider shows the keys that it signs tokens with. `JWT_ISSUER` and `JWT_AUDIENCE` are " +
       "needed with it.",

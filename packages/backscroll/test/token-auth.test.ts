@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
 import { expect, test } from "vitest";
+import { loadConfig } from "../src/config.ts";
 import { createTokenVerifier, type TokenSettings } from "../src/http/token-auth.ts";
 import { createRemoteKeys } from "../src/http/token-keys.ts";
 import { listUsers } from "../src/postgres/users.ts";
@@ -259,6 +260,19 @@ test("nor while their provider fails: it is asked once in a while, and what is k
   }
   expect(issuer.asked).toBe(2);
   expect((await verify(await issuer.token("first@example.com"))).user.subject).toBe("first@example.com");
+});
+
+test("the keys' address goes over TLS, and holds no password: fetch would quote it", () => {
+  const config = (url: string): unknown =>
+    loadConfig({ JWT_JWKS_URL: url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE }).jwtJwksUrl;
+  for (const url of ["https://id.example.com/jwks?k=v", "http://localhost:1/jwks"]) expect(config(url)).toBe(url);
+  for (const url of [
+    "http://id.example.com/jwks",
+    "https://user:planted@id.example.com/",
+    "https://u@id.example.com/",
+  ]) {
+    expect(() => config(url)).toThrow(/^JWT_JWKS_URL must (?!.*planted)/);
+  }
 });
 
 test("of several keys, the one that the token names is tried, and a token that names none is refused", async () => {
