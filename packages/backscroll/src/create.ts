@@ -315,5 +315,7 @@ async function chooseResponder(config: Config): Promise<Responder> {
 }
 
 function createLogger(level: Config["logLevel"]): Logger {
-  return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+  // An error comes as what a line may hold of it: pino's own serializer would name it after what holds it, an Object.
+  const serializers = { err: (error: unknown) => error };
+  return pino({ level, base: null, serializers }, pino.destination({ fd: 2, sync: true }));
 }

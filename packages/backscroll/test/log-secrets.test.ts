@@ -295,6 +295,8 @@ test("a whole run at debug says nothing that anybody wrote, is called, or proves
     "PostgreSQL does not answer",
     "messages_refused",
     "22P02",
+    // PostgreSQL's, by its name.
+    '"err":{"type":"error"',
   ]) {
     expect(output).toContain(line);
   }
