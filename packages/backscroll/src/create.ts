@@ -202,12 +202,13 @@ export async function create(
       drainTimer ??= setTimeout(() => stopping.abort(), config.drainTimeoutMs);
     };
     const stopListening = listenForErasures(deps);
-    const upkeep = startUpkeep(deps, { usersTogether: config.appendBatching });
+    // Not a command's: it would take the hour's retention along when it ends, and may have no Redis to clear.
+    const upkeep = shareDatabase ? null : startUpkeep(deps, { usersTogether: config.appendBatching });
     // Nobody else can be writing on an embedded PostgreSQL of one's own: what is open was left by a run that died.
-    const replyUpkeep = await startReplyUpkeep(deps, {
-      appendBatching: config.appendBatching,
-      isAlone: embedded !== undefined && !shareDatabase,
-    });
+    const isAlone = embedded !== undefined;
+    const replyUpkeep = shareDatabase
+      ? null
+      : await startReplyUpkeep(deps, { appendBatching: config.appendBatching, isAlone });
     let closed: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       drain();
@@ -217,8 +218,8 @@ export async function create(
       stopping.abort();
       // Turns that were cut off save what they still can.
       await within(SAVING_MS, Promise.all([...deps.runningReplies.values()].map(({ done }) => done)));
-      await replyUpkeep.stop();
-      await upkeep.stop();
+      await replyUpkeep?.stop();
+      await upkeep?.stop();
       stopListening();
       await closeDatabase();
     };
@@ -321,5 +322,7 @@ async function chooseResponder(config: Config): Promise<Responder> {
 }
 
 function createLogger(level: Config["logLevel"]): Logger {
-  return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+  // An error comes as what a line may hold of it: pino's own serializer would name it after what holds it, an Object.
+  const serializers = { err: (error: unknown) => error };
+  return pino({ level, base: null, serializers }, pino.destination({ fd: 2, sync: true }));
 }

@@ -277,10 +277,16 @@ export const SETTINGS = {
   },
   jwtJwksUrl: {
     env: "JWT_JWKS_URL",
-    schema: url(["https", "http"]).refine(
-      (value) => value === undefined || value.startsWith("https://") || isLoopback(new URL(value).hostname),
-      "must be https, unless it is on this machine",
-    ),
+    schema: url(["https", "http"])
+      .refine(
+        (value) => value === undefined || value.startsWith("https://") || isLoopback(new URL(value).hostname),
+        "must be https, unless it is on this machine",
+      )
+      // `fetch` takes no such URL, and quotes it when it says so.
+      .refine(
+        (value) => value === undefined || new URL(value).username + new URL(value).password === "",
+        "must not hold a user or password: the keys are public",
+      ),
     doc:
       "Where your identity provider shows the keys that it signs tokens with. `JWT_ISSUER` and `JWT_AUDIENCE` are " +
       "needed with it.",
@@ -404,7 +410,7 @@ export const SETTINGS = {
   rateLimitFailedLogins: {
     env: "RATE_LIMIT_FAILED_LOGINS",
     schema: wholeNumber(1, 100_000_000, 60),
-    doc: "Requests a minute from one address whose credentials are missing or wrong.",
+    doc: "Requests a minute from one address whose credentials are missing, wrong or refused.",
   },
   streamsPerUser: {
     env: "STREAMS_PER_USER",

@@ -1,7 +1,7 @@
 import pg from "pg";
-import { expect } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { AUDIT_ACTIONS } from "../src/domain/audit.ts";
-import { recordAudit } from "../src/service/audit.ts";
+import { noteActedFor, recordAudit } from "../src/service/audit.ts";
 import { deleteConversation } from "../src/service/conversations.ts";
 import { exportEverything, exportPerson } from "../src/service/export.ts";
 import { deleteMessage } from "../src/service/messages.ts";
@@ -118,6 +118,23 @@ test("who acts for somebody is written down once a key, person and day, on two s
     [ADA, BOB].map((user) => JSON.stringify([id, { user: ["one", "two"][index] }, { user }])),
   );
   expect(seen.toSorted()).toEqual(expected.toSorted());
+});
+
+test("a server whose clock is ahead at midnight writes down both days", async ({ services }) => {
+  const { deps } = services;
+  const [backend, ada] = [await resolveUser(deps, ADMIN), await resolveUser(deps, ADA)];
+  const actFor = (): Promise<void> => noteActedFor(deps, { userId: backend, keyId: null }, ada);
+  onTestFinished(() => void vi.useRealTimers());
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+  await actFor();
+  // Now it is that day for PostgreSQL, too.
+  await deps.db.pool.query(`
+    alter table audit_log disable trigger user;
+    update audit_log set at = at - interval '1 day';
+    alter table audit_log enable trigger user`);
+  await actFor();
+  const { rows } = await deps.db.pool.query("select count(distinct at::date)::int as days from audit_log");
+  expect(rows).toEqual([{ days: 2 }]);
 });
 
 test("a key that acts for its own owner acts for nobody else", async () => {
@@ -242,7 +259,7 @@ test("two transactions that write of the same two people for the first time wait
 }) => {
   const { deps } = services;
   const [ada, bob] = await Promise.all([ADA, BOB].map((user) => resolveUser(deps, user)));
-  const record = (actor: number, subjectId: number): Promise<void> =>
+  const record = (actor: number, subjectId: number): Promise<string> =>
     deps.db.transaction((db) =>
       recordAudit(db, { action: "person_exported", actor: { userId: actor, keyId: null }, subjectId }),
     );

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { startFaultyRedis } from "./faulty-redis.ts";
+import { startPostgresRelay } from "./postgres-relay.ts";
 import { expectProblem } from "./problem.ts";
 import { runCommand, startService, temporaryDirectory } from "./service-process.ts";
 import { createServices, type Services, test } from "./services.ts";
@@ -134,3 +135,16 @@ test("beside a service on its own embedded PostgreSQL, what that has in its memo
   expect([status, stderr]).toEqual([0, expect.stringContaining("1 conversations, 1 messages")]);
   await expect.poll(async () => (await read()).status).toBe(404);
 }, 60_000);
+
+test("a command leaves to the servers what they erase and close by themselves", async ({ services }) => {
+  const relay = await startPostgresRelay(services.databaseUrl);
+  onTestFinished(() => relay.close());
+
+  // It may have no Redis to clear, and the hour's retention would end with it.
+  const { status, stderr } = await runCommand(["key", "list"], { DATABASE_URL: relay.databaseUrl });
+
+  expect(status, stderr).toBe(0);
+  const names = [...relay.statements.keys()];
+  expect(names).toContain("list_api_keys");
+  for (const upkeep of ["claim_erasures", "claim_upkeep_task"]) expect(names).not.toContain(upkeep);
+});

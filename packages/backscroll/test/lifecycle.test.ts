@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { expect, onTestFinished, test as plain } from "vitest";
 import { mintId } from "../src/domain/ids.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
@@ -117,6 +118,23 @@ plain("a PostgreSQL that is frozen, not dead, costs a request its time limit and
 
   const read = (): Promise<number> => services.call(ADA, "GET", "/api/conversations/c").then(({ status }) => status);
   await expect.poll(read, { timeout: 15_000 }).toBe(200);
+});
+
+plain("whoever asks whether it is ready, however many at once, take one connection of PostgreSQL", async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const services = await createServices({ databaseUrl, databasePoolMax: 1 });
+  onTestFinished(() => services.close());
+  const asked = Promise.all(Array.from({ length: 200 }, () => services.call("", "GET", "/readyz")));
+  const over = new AbortController();
+  let waiting = 0;
+  void asked.finally(() => over.abort());
+  while (!over.signal.aborted) {
+    await setImmediate();
+    waiting = Math.max(waiting, services.deps.db.pool.waitingCount);
+  }
+  expect(new Set((await asked).map(({ status }) => status))).toEqual(new Set([200]));
+  expect(waiting).toBeLessThan(2);
 });
 
 plain("two first starts on one folder at once: one runs, the other says so", async () => {

@@ -209,6 +209,13 @@ describe("credentials that are missing or wrong", () => {
     expect(await statuses(services, "/api/logout", { method: "POST", from: HERE }, 2)).toEqual([200, 429]);
   });
 
+  test("those that are good and do not allow what is asked count with them: they are looked up each time", async () => {
+    const { services, newKey } = await startAuthenticated({ rateLimits: "on", rateLimitFailedLogins: 3 });
+    const { secret } = await newKey(ADA);
+    const acting = { headers: { ...bearer(secret), "x-backscroll-user": BOB }, from: HERE };
+    expect(await statuses(services, CONVERSATIONS, acting, 4)).toEqual([403, 403, 403, 429]);
+  });
+
   test("a conversation that is not there is no failed login", async () => {
     const { services, newKey } = await startAuthenticated({ rateLimits: "on", rateLimitFailedLogins: 1 });
     const { secret } = await newKey(ADA);

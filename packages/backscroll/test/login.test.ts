@@ -138,6 +138,7 @@ const ORIGINS: [what: string, headers: Record<string, string>, allowed: boolean]
   ["a name that begins alike", { origin: "http://localhost.evil.com" }, false],
   ["a name that ends alike", { origin: "https://evilapp.example.com" }, false],
   ["a listed one over http", { origin: "http://app.example.com" }, false],
+  ["of an app on this host's name", { origin: "capacitor://localhost" }, false],
   ["opaque", { origin: "null" }, false],
   ["nonsense", { origin: "nonsense" }, false],
   ["empty", { origin: "" }, false],

@@ -83,6 +83,19 @@ test("the keys of a cached session do not tell its id, and `cache drop` drops th
   expect(await keysOfSessions()).toEqual([]);
 });
 
+test("nothing in Redis tells a session's id: an app may take it for a secret", async () => {
+  const { services, redis } = await startTwo();
+  const secret = "the-zebra-is-under-the-stairs";
+  await services.call(ADA, "PUT", `/api/sessions/${secret}`, { conversation_id: "c", context: { note: "kept" } });
+  const read = (): Promise<Answer> => services.call(ADA, "GET", `/api/sessions/${secret}`);
+  await expect.poll(async () => (await read()).headers.get("x-backscroll-cache")).toBe("hit");
+  expect((await read()).json).toMatchObject({ session_id: secret, context: { note: "kept" } });
+  const keys = (await redis.ask("KEYS", "*session:*:messages")) as string[];
+  const cached = await Promise.all(keys.map((key) => redis.ask("LRANGE", key, "0", "-1")));
+  expect(JSON.stringify([keys, cached])).toContain("kept");
+  expect(JSON.stringify([keys, cached])).not.toContain(secret);
+});
+
 test.for<[string, (services: Services) => Promise<Answer>, string]>([
   ["put elsewhere", (services) => put(services, "d"), "d"],
   ["deleted", (services) => services.call(ADA, "DELETE", "/api/sessions/s"), "session_not_found"],

@@ -1,8 +1,10 @@
 import { SignJWT } from "jose";
 import { expect, test } from "vitest";
+import { loadConfig } from "../src/config.ts";
 import { createTokenVerifier, type TokenSettings } from "../src/http/token-auth.ts";
 import { createRemoteKeys } from "../src/http/token-keys.ts";
-import { bearer, startAuthenticated, startWithIssuer } from "./authenticated-services.ts";
+import { listUsers } from "../src/postgres/users.ts";
+import { authenticatedOn, bearer, startAuthenticated, startWithIssuer } from "./authenticated-services.ts";
 import { expectProblem } from "./problem.ts";
 import {
   AUDIENCE,
@@ -168,6 +170,33 @@ test("the claim that names the user is the one that is configured", async () => 
   expect(await named("sub", { email: ADA })).toMatchObject({ code: "unauthenticated" });
 });
 
+test("where an address is no name, it follows what the person's tokens say, and nothing else", async () => {
+  const { services, send, newKey, whoIs } = await startAuthenticated({ jwtSecret: SECRET, jwtEmailClaim: "sub" });
+  const admin = await newKey("backend", { scope: "admin" });
+  const before = await newKey("u1");
+  const token = async (email: string): Promise<{ authorization: string }> =>
+    bearer(await signWithSecret(SECRET, email, { claims: { sub: "u1", aud: undefined } }));
+  const stored = async (): Promise<unknown> =>
+    (await listUsers(services.deps.db)).find(({ subject }) => subject === "u1")?.email;
+
+  expect(await whoIs(await token(ADA))).toBe(ADA);
+  const { secret } = await newKey("u1");
+  await send("GET", "/api/me", { ...bearer(admin.secret), "x-backscroll-user": "u1" });
+  await services.conversations.createConversation("u1");
+  const other = await authenticatedOn(services.databaseUrl, { jwtSecret: SECRET, jwtEmailClaim: "sub" });
+  await other.send("GET", "/api/me", { ...bearer(admin.secret), "x-backscroll-user": "u1" });
+  await other.services.conversations.createConversation("u1");
+  expect(await stored()).toBe(ADA);
+
+  const login = await send("POST", "/api/login", {}, { credential: secret });
+  const cookie = { cookie: login.headers.getSetCookie()[0]?.split(";")[0] ?? "" };
+  expect(await whoIs(cookie)).toBe(ADA);
+  expect(await whoIs(await token("ada@new.example.com"))).toBe("ada@new.example.com");
+  // They remember the old one for a moment.
+  for (const credential of [bearer(secret), bearer(before.secret), cookie]) await send("GET", "/api/me", credential);
+  expect(await stored()).toBe("ada@new.example.com");
+});
+
 test("a token does not make an admin: ADMINS does", async () => {
   const { issuer, send } = await startWithIssuer({ admins: ["boss@example.com"] });
   const me = async (email: string, claims = {}): Promise<boolean> =>
@@ -217,6 +246,33 @@ test("tokens with keys that nobody has seen do not make the service ask for keys
     await expect(verify(token)).rejects.toMatchObject({ code: "unauthenticated" });
   }
   expect(issuer.asked).toBe(1);
+});
+
+test("nor while their provider fails: it is asked once in a while, and what is known goes on", async () => {
+  const issuer = await startTokenIssuer();
+  const verify = createTokenVerifier(settingsOf(issuer, { unknownKeyMs: 0 }));
+  await verify(await issuer.token(ADA));
+  issuer.answer(500, "");
+  for (let i = 0; i < 20; i += 1) {
+    const token = await issuer.token(ADA, { kid: `made-up-${i}` });
+    // It may be a new key's: nobody can tell.
+    await expect(verify(token)).rejects.toMatchObject({ code: "identity_provider_unavailable" });
+  }
+  expect(issuer.asked).toBe(2);
+  expect((await verify(await issuer.token("first@example.com"))).user.subject).toBe("first@example.com");
+});
+
+test("the keys' address goes over TLS, and holds no password: fetch would quote it", () => {
+  const config = (url: string): unknown =>
+    loadConfig({ JWT_JWKS_URL: url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE }).jwtJwksUrl;
+  for (const url of ["https://id.example.com/jwks?k=v", "http://localhost:1/jwks"]) expect(config(url)).toBe(url);
+  for (const url of [
+    "http://id.example.com/jwks",
+    "https://user:planted@id.example.com/",
+    "https://u@id.example.com/",
+  ]) {
+    expect(() => config(url)).toThrow(/^JWT_JWKS_URL must (?!.*planted)/);
+  }
 });
 
 test("of several keys, the one that the token names is tried, and a token that names none is refused", async () => {

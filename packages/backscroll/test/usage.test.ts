@@ -127,6 +127,36 @@ test("more conversations than one transaction folds are all counted", async ({ s
   ]);
 });
 
+test("long conversations among many short ones are counted to their last message", async ({ services }) => {
+  const { conversations, deps } = services;
+  for (let i = 0; i < 45; i += 1) await conversations.createConversation(ADA, { id: `c${i}` });
+  // More than one transaction counts of a conversation, in the middle and at the end of a batch and of all.
+  await deps.db.pool.query(`
+    insert into messages (user_id, conversation_id, seq, id, role, content, created_at)
+    select user_id, id, n, gen_random_uuid(), 'user', 'said', '2026-01-31T12:00:00Z'
+      from (select *, row_number() over (order by id) as place from conversations) as c
+     cross join lateral generate_series(1, case when place in (7, 20, 45) then 10001 else 3 end) as n`);
+  await deps.db.pool.query(
+    "update conversations as c set last_seq = (select max(seq) from messages where conversation_id = c.id)",
+  );
+  expect(await usage(services)).toEqual([
+    { day: "2026-01-31", role: "user", model: null, messages: 3 * 10_001 + 42 * 3, tokens_used: 0 },
+  ]);
+});
+
+test("erasing a conversation counts that one, and looks at no other", async ({ services }) => {
+  const { conversations, deps } = services;
+  for (const id of ["erased", "kept"]) {
+    await conversations.createConversation(ADA, { id });
+    await conversations.saveMessage(ADA, id, { role: "user", content: "said" });
+  }
+  await conversations.deleteConversation(ADA, "erased", { permanent: true });
+  const { rows } = await deps.db.pool.query(
+    "select usage_seq::int, (select sum(messages)::int from usage_daily) as counted from conversations",
+  );
+  expect(rows).toEqual([{ usage_seq: 0, counted: 1 }]);
+});
+
 test("a range is 1 to 366 days; without one it is the last 30", async ({ services }) => {
   const today = new Date().toISOString().slice(0, 10);
   const { json } = await services.call(ADA, "GET", "/api/usage");

@@ -1,11 +1,21 @@
 import { createAdaptorServer } from "@hono/node-server";
-import type { Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Config } from "../config.ts";
 import type { Backscroll } from "../create.ts";
 
 export interface HttpServerOptions extends Pick<Config, "headerBytesMax" | "requestTimeoutMs"> {
   /** a client that takes nothing of its answer for so long is left */
   readonly stallMs?: number;
+}
+
+export interface HttpServer {
+  readonly server: Server;
+  /**
+   * Takes no new connection, answers what was asked, and lets the rest go: whoever has asked nothing at once, a
+   * request that is not there yet within `requestTimeoutMs`, everybody after `graceMs`.
+   */
+  close(graceMs: number): Promise<void>;
 }
 
 /** Longer than proxies keep a connection that they may use again: 60 s, mostly. It must not go while they do. */
@@ -23,7 +33,7 @@ const LINGER_MS = 1_000;
 export function createHttpServer(
   fetch: Backscroll["fetch"],
   { headerBytesMax, requestTimeoutMs, stallMs = STALL_MS }: HttpServerOptions,
-): Server {
+): HttpServer {
   const server = createAdaptorServer({
     fetch,
     serverOptions: {
@@ -35,20 +45,71 @@ export function createHttpServer(
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
   }) as Server;
-  server.on("request", (_, response: ServerResponse) => {
-    response.once("close", () => endUnfinished(response));
+  const connections = new Connections();
+  server.on("connection", (socket: Socket) => connections.add(socket));
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    connections.answer(request.socket, response);
+    response.once("close", () => endUnfinished(request, LINGER_MS));
+    // While it trickles in, the answer would never count as stalled.
+    if (hasBodyNobodyReads(request)) endUnfinished(request, requestTimeoutMs);
     // An answer that is still being thought about is silent, too: only one that waits to be taken is stalled.
     response.setTimeout(stallMs, () => {
       const { socket } = response;
       if (socket && socket.writableLength > 0) socket.destroy();
     });
   });
-  return server;
+  return {
+    server,
+    async close(graceMs) {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      connections.letGo({ server, requestTimeoutMs });
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
 }
 
-function endUnfinished({ req: request }: ServerResponse): void {
+function hasBodyNobodyReads({ method, headers }: IncomingMessage): boolean {
+  const hasBody = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+  return hasBody && (method === "GET" || method === "HEAD");
+}
+
+function endUnfinished(request: IncomingMessage, ms: number): void {
   if (request.complete) return;
   setTimeout(() => {
     if (!request.complete) request.socket.destroy();
-  }, LINGER_MS).unref();
+  }, ms).unref();
+}
+
+/** Who is connected, and who of them waits for an answer. */
+class Connections {
+  readonly #all = new Set<Socket>();
+  readonly #answers = new Map<Socket, number>();
+  #closing: Server | null = null;
+
+  add(socket: Socket): void {
+    this.#all.add(socket);
+    socket.once("close", () => this.#all.delete(socket));
+  }
+
+  answer(socket: Socket, response: ServerResponse): void {
+    this.#answers.set(socket, (this.#answers.get(socket) ?? 0) + 1);
+    response.once("close", () => {
+      const left = (this.#answers.get(socket) ?? 1) - 1;
+      if (left === 0) this.#answers.delete(socket);
+      else this.#answers.set(socket, left);
+      // Node turns a connection idle only after the response's own listeners have run.
+      setImmediate(() => this.#closing?.closeIdleConnections());
+    });
+  }
+
+  /** A connection that is kept alive goes as soon as it has its answer. Node.js itself looks at no head any more. */
+  letGo({ server, requestTimeoutMs }: { server: Server; requestTimeoutMs: number }): void {
+    this.#closing = server;
+    for (const socket of this.#all) if (socket.bytesRead === 0) socket.destroy();
+    setTimeout(() => {
+      for (const socket of this.#all) if (!this.#answers.has(socket)) socket.destroy();
+    }, requestTimeoutMs).unref();
+  }
 }

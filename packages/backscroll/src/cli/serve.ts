@@ -35,12 +35,10 @@ export async function serve(
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
   const backscroll = await create(config, { processMetrics: true });
-  const server = createHttpServer(backscroll.fetch, config);
-  // Node turns a connection idle only after the response's own listeners have run.
-  server.on("request", (_, response) => response.once("close", () => setImmediate(() => server.emit("answered"))));
+  const http = createHttpServer(backscroll.fetch, config);
   try {
-    await listen(server, config.host, config.port);
-    const { port } = server.address() as AddressInfo;
+    await listen(http.server, config.host, config.port);
+    const { port } = http.server.address() as AddressInfo;
     const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
     const { database, cache, responder, users } = backscroll.description;
     const readyMs = Math.round(performance.now() - startedAt);
@@ -63,7 +61,7 @@ export async function serve(
     await stop.requested;
     terminal.say("Stopping: finishing what runs …");
     backscroll.drain();
-    await closeServer(server, config.drainTimeoutMs);
+    await http.close(config.drainTimeoutMs + TELLING_MS);
   } finally {
     await backscroll.close();
     stop.dispose();
@@ -117,16 +115,6 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 
 /** After the drain's timeout, for what was given up then to be saved, and told to whoever waits for it. */
 const TELLING_MS = 2_000;
-
-/** Takes no new connection, answers what was asked, and lets the rest go. */
-async function closeServer(server: Server, drainTimeoutMs: number): Promise<void> {
-  const closed = new Promise<void>((done) => server.close(() => done()));
-  // A connection that is kept alive goes as soon as it has its answer.
-  server.on("answered", () => server.closeIdleConnections());
-  const timer = setTimeout(() => server.closeAllConnections(), drainTimeoutMs + TELLING_MS);
-  await closed;
-  clearTimeout(timer);
-}
 
 function megabytes(directory: string): string {
   let bytes = 0;

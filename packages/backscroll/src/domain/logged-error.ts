@@ -53,8 +53,10 @@ function quotesData(error: Error): boolean {
   return "severity" in error && PG_DATA_EXCEPTION.test(textAt(error, "code") ?? "");
 }
 
-function framesOf({ stack = "" }: Error): string {
-  const at = stack.indexOf("\n    at ");
+/** What stands behind the message, which may have lines that look like these. */
+function framesOf({ stack = "", message }: Error): string {
+  const said = stack.indexOf(message);
+  const at = said === -1 ? -1 : stack.indexOf("\n    at ", said + message.length);
   return at === -1 ? "" : stack.slice(at + 1);
 }
 

@@ -34,9 +34,8 @@ export interface SessionRef extends SessionKey {
   readonly sessionId: string;
 }
 
-/** A session as the cache keeps it: JSON text built by PostgreSQL, in the place of a message. */
+/** A session as the cache keeps it, without its id: JSON text built by PostgreSQL, in the place of a message. */
 export interface SessionJson {
-  readonly session_id: string;
   readonly conversation_id: string;
   readonly context: JsonObject;
   /** another one after every change */
@@ -50,9 +49,10 @@ export function parseSessionJson(json: MessageJson | MessageBytes): SessionJson 
   return JSON.parse(textOfMessage(json)) as SessionJson;
 }
 
-export function toSession(json: SessionJson): Session {
+/** @param id as its app calls it */
+export function toSession(id: string, json: SessionJson): Session {
   return {
-    id: json.session_id,
+    id,
     conversationId: json.conversation_id,
     context: json.context,
     createdAt: new Date(json.created_at),

@@ -75,6 +75,8 @@ export function createApp(deps: Deps, options: AppOptions): App {
     await next();
     // `c.var` would copy all variables, on the way of every request.
     if (!c.get("hasCommonHeaders")) addMissingHeaders(c, commonHeaders(c));
+    // Nobody reads it: whatever makes it would never hear that it may end.
+    if (c.req.method === "HEAD") await c.res.body?.cancel();
     const ms = Math.round(performance.now() - startedAt);
     deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.get("requestId") }, "request");
   });

@@ -7,7 +7,8 @@ import { resolveUser } from "../service/users.ts";
 import type { Context, Variables } from "./context.ts";
 
 /**
- * Says who is calling, for a host that knows its users by itself: called for every request under `/api`.
+ * Says who is calling, for a host that knows its users by itself: called for every request under `/api`,
+ * and every minute again while the request's event stream is open.
  *
  * @returns null or undefined when the request carries no valid credentials; it is answered 401
  */
@@ -93,11 +94,12 @@ export function authenticated(
     if (credentials === null) throw new BackscrollError("unauthenticated", "send valid credentials");
     const { user, issuedAt, keyId, ...caller } = credentials;
     const name = actsFor(c, caller.mayActForOthers);
-    const resolving = resolveUser(deps, user, { issuedAt });
+    const resolving = resolveUser(deps, user, { issuedAt, keepsEmail: isOfRecord(credentials) });
     // A backend whose own person was erased does nothing for others.
     const ownId = name === null ? await orErased(c, user, resolving) : await resolving;
     if (ownId instanceof Response) return ownId;
     c.set("caller", { actor: { userId: ownId, keyId }, ...caller });
+    c.set("isStillIn", () => isIn(findCredentials, c.req.raw));
     const id = name === null ? ownId : await orErased(c, name, resolveUser(deps, name, { isActedFor: true }));
     if (id instanceof Response) return id;
     if (id !== ownId) await noteActedFor(deps, c.var.caller.actor, id);
@@ -105,6 +107,19 @@ export function authenticated(
     await next();
     return undefined;
   };
+}
+
+async function isIn(findCredentials: FindCredentials, request: Request): Promise<boolean> {
+  try {
+    return (await findCredentials(request)) !== null;
+  } catch (error) {
+    return !(error instanceof BackscrollError && error.code === "unauthenticated");
+  }
+}
+
+/** @returns whether the user is named as they are stored, or were a moment ago */
+export function isOfRecord({ keyId, isLogin }: Pick<Credentials, "keyId" | "isLogin">): boolean {
+  return keyId !== null || isLogin;
 }
 
 /** @returns null when the caller acts for nobody else */

@@ -8,7 +8,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * Reads the body of a request as text, within the limits, where the route's validator finds it.
  *
  * @param timeoutMs how long all of it may take to arrive
- * @throws {BackscrollError} body_too_large, request_timeout, malformed_json when it is not UTF-8
+ * @throws {BackscrollError} body_too_large, request_timeout when it breaks off, too, malformed_json when it is not UTF-8
  */
 export function readBody(bodyBytesMax: number, timeoutMs: number): MiddlewareHandler {
   return async (c, next) => {
@@ -81,9 +81,25 @@ async function inTime<Result>(arriving: Promise<Result>, timeoutMs: number): Pro
   );
   try {
     return await Promise.race([arriving, late.promise]);
+  } catch (error) {
+    if (isBrokenOff(error)) {
+      throw new BackscrollError(
+        "request_timeout",
+        "the body broke off before its end; send it again",
+        {},
+        { cause: error },
+      );
+    }
+    throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @returns whether the client went before it had sent everything: nobody's bug, and nobody reads the answer */
+function isBrokenOff(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "AbortError" || ("code" in error && error.code === "ECONNRESET");
 }
 
 function tooLarge(bytesMax: number): BackscrollError {

@@ -15,6 +15,8 @@ export interface Variables {
   hasCommonHeaders: boolean;
   /** who sent it */
   caller: Caller;
+  /** @returns whether its credentials are still good, for an answer that goes on; they are while nobody can tell */
+  isStillIn: () => Promise<boolean>;
   /** where it comes from, as limits count it; null when nobody tells. Absent without limits */
   address: string | null;
   /** what was spent for it; absent without limits */

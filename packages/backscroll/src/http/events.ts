@@ -8,6 +8,8 @@ import type { OpenStream } from "./limits.ts";
 
 /** What a client waits before it comes back. */
 const RETRY_MS = 1_000;
+/** Who may no longer listen hears nothing more so much later: a promise of `docs/security.md`. */
+const RECHECK_MS = 60_000;
 
 const DESCRIPTION = `
 Server-sent events for a user's other tabs and devices: kinds, ids and versions, no bodies. Each event's \`event\` is the
@@ -56,12 +58,27 @@ export function eventRoutes(app: App, openStream: OpenStream): void {
     const cursor = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").last_event_id ?? null;
     const slot = await openStream(c);
     const left = new AbortController();
-    const entries = followChanges(deps, user.id, cursor, left.signal);
+    const out = new AbortController();
+    const entries = followChanges(deps, user.id, cursor, AbortSignal.any([left.signal, out.signal]));
+    const events = recheck(toEvents(entries), { isStillIn: c.get("isStillIn"), out });
     c.set("hasCommonHeaders", true);
-    return new Response(eventStream(toEvents(entries), left, { onEnd: () => slot.release(), onError: logBroken(c) }), {
+    return new Response(eventStream(events, left, { onEnd: () => slot.release(), onError: logBroken(c) }), {
       headers: { ...commonHeaders(c), ...EVENT_STREAM_HEADERS },
     });
   });
+}
+
+/** @param out aborted when whoever listens may no longer */
+async function* recheck(
+  events: AsyncGenerator<string, void, undefined>,
+  { isStillIn, out }: { isStillIn: () => Promise<boolean>; out: AbortController },
+): AsyncGenerator<string, void, undefined> {
+  const timer = setInterval(() => void isStillIn().then((still) => still || out.abort()), RECHECK_MS);
+  try {
+    yield* events;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 async function* toEvents(entries: AsyncIterable<FeedEntry | ReadyEntry>): AsyncGenerator<string, void, undefined> {

@@ -41,12 +41,15 @@ const ready = createRoute({
 export function healthRoutes(app: App): void {
   app.openapi(live, (c) => c.json({ status: "ok" as const }, 200));
 
+  let checking: ReturnType<typeof checkHealth> | null = null;
   app.openapi(ready, async (c) => {
     const { deps } = c.var;
     if (deps.draining.aborted) {
       throw new BackscrollError("shutting_down", "the service is stopping", { retryAfterSeconds: 1 });
     }
-    const { cache } = await checkHealth(deps);
+    // Anybody may ask, as often as they like: all together they take one connection.
+    checking ??= checkHealth(deps).finally(() => (checking = null));
+    const { cache } = await checking;
     const status = cache === "unavailable" ? "degraded" : "ok";
     return c.json({ status, postgres: "ok" as const, cache } as const, 200);
   });

@@ -4,6 +4,7 @@ import { BackscrollError } from "../domain/errors.ts";
 import { BUDGET_WINDOW_MS, type Spending } from "../live/budgets.ts";
 import type { StreamSlot } from "../live/stream-slots.ts";
 import type { Deps } from "../service/deps.ts";
+import type { Caller } from "./auth.ts";
 import { clientAddress, type ConnectionInfo } from "./client-address.ts";
 import type { Context, Variables } from "./context.ts";
 
@@ -14,7 +15,7 @@ export interface LimitOptions {
   /** requests a minute */
   readonly perUser: Readonly<Record<Kind, number>>;
   readonly perAddress: Readonly<Record<Kind, number>>;
-  /** requests a minute from one address whose credentials are missing or wrong */
+  /** requests a minute from one address whose credentials are missing, wrong or refused */
   readonly failedLogins: number;
   /** that are open at once */
   readonly streamsPerUser: number;
@@ -51,6 +52,8 @@ export interface Limits {
 const WINDOW_S = BUDGET_WINDOW_MS / 1_000;
 /** Nobody knows when one will be closed; what a dead server held lapses within a minute. */
 const STREAM_RETRY_S = 10;
+/** unauthenticated, and what good credentials do not allow: nobody else would count it */
+const REFUSED: ReadonlySet<number> = new Set([401, 403]);
 const TURNS: ReadonlySet<string> = new Set(["/api/chat", "/api/conversations/messages"]);
 
 /**
@@ -105,7 +108,8 @@ export function createLimits({ live, log }: Deps, options: LimitOptions, registr
       const found = await live.budgets.look(key, policy.max);
       if (!found.allowed) check(c, policy, found);
       await next();
-      if (c.res.status === 401) await live.budgets.spend(key, policy.max);
+      const gotIn = (c.get("caller") as Caller | undefined) !== undefined;
+      if (!gotIn && REFUSED.has(c.res.status)) await live.budgets.spend(key, policy.max);
     },
     async byAddress(c, next) {
       await spendOfAddress(c);

@@ -3,6 +3,7 @@ import { setCookie } from "hono/cookie";
 import { BackscrollError } from "../domain/errors.ts";
 import type { Login } from "../service/logins.ts";
 import { resolveUser } from "../service/users.ts";
+import { isOfRecord } from "./auth.ts";
 import { readBody } from "./body.ts";
 import type { App, Context } from "./context.ts";
 import { cookieOf, type CredentialSources, prove } from "./credentials.ts";
@@ -73,7 +74,7 @@ export function loginRoutes(app: App, options: LoginOptions | null, requestTimeo
     checkOrigin(c.req.raw, sources.origins, { absentIsFine: true });
     const { credentials, expiresAt: end } = await prove(sources, c.req.valid("json").credential);
     const { user, issuedAt, keyId, isAdmin, conversationClaim } = credentials;
-    const userId = await resolveUser(deps, user, { issuedAt });
+    const userId = await resolveUser(deps, user, { issuedAt, keepsEmail: isOfRecord(credentials) });
     const expiresAt = new Date(Math.min(Date.now() + loginMs, end?.getTime() ?? Number.POSITIVE_INFINITY));
     const before = cookieOf(c.req.raw, sources.cookieName);
     if (before !== null) await sources.logins.close(before);

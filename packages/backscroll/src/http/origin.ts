@@ -34,10 +34,10 @@ export function checkOrigin(
 }
 
 function isOwn(origin: string, publicUrl: string | undefined, request: Request): boolean {
-  if (!URL.canParse(origin)) return false;
   if (publicUrl !== undefined) return origin === new URL(publicUrl).origin;
-  // Whoever ends TLS in front passes on the host, not the scheme.
-  return new URL(origin).host === hostOf(request);
+  const host = hostOf(request);
+  // Whoever ends TLS in front passes on the host, not the scheme. An app's own scheme may name any host.
+  return origin === `http://${host}` || origin === `https://${host}`;
 }
 
 function hostOf(request: Request): string {

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
 import { BackscrollError } from "../domain/errors.ts";
 import { logText } from "../domain/logged-error.ts";
 import type { Deps } from "../service/deps.ts";
@@ -29,26 +29,35 @@ export function createRemoteKeys(
     cooldownDuration: unknownKeyMs,
     cacheMaxAge: KEEP_MS,
   });
+  const retryMs = Math.min(RETRY_MS, refreshMs);
   let nextRefreshAt = 0;
   let failedAt = Number.NEGATIVE_INFINITY;
+  /** finds among the keys that were read before the provider failed; null: none were */
+  let findKnown: JWTVerifyGetKey | null = null;
   const onFailure = (error: unknown): void => {
     failedAt = Date.now();
-    nextRefreshAt = failedAt + Math.min(RETRY_MS, refreshMs);
+    nextRefreshAt = failedAt + retryMs;
+    const known = keys.fresh ? keys.jwks() : undefined;
+    findKnown = known ? createLocalJWKSet(known) : null;
     const reason = logText(error instanceof Error ? (error.cause ?? error) : error);
     log.warn({ error: reason }, "the keys of JWT_JWKS_URL cannot be read");
   };
   return async (header, token) => {
     const now = Date.now();
-    if (!keys.fresh && now - failedAt < RETRY_MS) throw unavailable();
+    // It would be asked again for every key that it has not shown, and anybody may make one up.
+    const find = now - failedAt < retryMs ? findKnown : keys;
+    if (find === null) throw unavailable();
     if (now >= nextRefreshAt) {
       nextRefreshAt = now + refreshMs;
       if (keys.fresh) keys.reload().catch(onFailure);
     }
     try {
-      return await keys(header, token);
+      return await find(header, token);
     } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      onFailure(error);
+      if (error instanceof errors.JWKSMultipleMatchingKeys) throw error;
+      const isUnknown = error instanceof errors.JWKSNoMatchingKey;
+      if (isUnknown && find === keys) throw error;
+      if (!isUnknown) onFailure(error);
       throw unavailable(error);
     }
   };

@@ -55,15 +55,24 @@ export interface AuditRow {
   readonly sealedConversationId: Buffer | null;
 }
 
-/** Acting for somebody is written once a day, whichever server sees it first. */
-export async function insertAuditRow(db: Queryable, row: AuditRow): Promise<void> {
-  await db.query({
+/**
+ * Acting for somebody is written once a day, whichever server sees it first.
+ *
+ * @returns the day by which that counts, in UTC
+ */
+export async function insertAuditRow(db: Queryable, row: AuditRow): Promise<string> {
+  const [written] = await db.query<{ day: string }>({
     name: "insert_audit_row",
     text: `
-      insert into audit_log (action, actor, actor_key_id, subject, sealed_conversation_id)
-      values ($1, $2, $3, $4, $5) on conflict do nothing`,
+      with written as (
+        insert into audit_log (action, actor, actor_key_id, subject, sealed_conversation_id)
+        values ($1, $2, $3, $4, $5) on conflict do nothing
+      )
+      select to_char(statement_timestamp() at time zone 'UTC', 'YYYY-MM-DD') as day`,
     values: [row.action, row.actor, row.actorKeyId, row.subject, row.sealedConversationId],
   });
+  if (!written) throw new Error("a select without a table always returns a row");
+  return written.day;
 }
 
 /** Both null: erased. */

@@ -19,14 +19,24 @@ export async function markErasing(db: Queryable, at: ConversationRef): Promise<b
   return rows.length === 1;
 }
 
-/** @returns what a process that died left marked; what leaves with its person is left to whoever erases them */
-export async function listErasing(db: Queryable, limit: number): Promise<readonly ConversationRef[]> {
+/**
+ * What leaves with its person is left to whoever erases them.
+ *
+ * @param after the last one that was listed; null: from the first
+ * @returns what a process that died left marked
+ */
+export async function listErasing(
+  db: Queryable,
+  { after, limit }: { after: ConversationRef | null; limit: number },
+): Promise<readonly ConversationRef[]> {
   const rows = await db.query<{ user_id: string; id: string }>({
     name: "list_erasing",
     text: `
       select user_id, id from conversations
-       where erasing and user_id not in (select id from users where erasing_at is not null) limit $1`,
-    values: [limit],
+       where erasing and user_id not in (select id from users where erasing_at is not null)
+         and ($1::bigint is null or (user_id, id) > ($1, $2::uuid))
+       order by user_id, id limit $3`,
+    values: [after?.userId ?? null, after?.id ?? null, limit],
   });
   return rows.map((row) => ({ userId: Number(row.user_id), id: row.id }));
 }

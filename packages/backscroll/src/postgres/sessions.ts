@@ -19,8 +19,8 @@ interface Row {
 /** `s` is a session, `c` its conversation. */
 const JSON_TEXT = `
   json_build_object(
-    'session_id', s.session_id, 'conversation_id', coalesce(c.client_id, s.conversation_id::text), 'context', s.context,
-    'version', s.version, 'created_at', ${timeText("s.created_at")}, 'updated_at', ${timeText("s.updated_at")},
+    'conversation_id', coalesce(c.client_id, s.conversation_id::text), 'context', s.context, 'version', s.version,
+    'created_at', ${timeText("s.created_at")}, 'updated_at', ${timeText("s.updated_at")},
     'expires_at', ${timeText("s.expires_at")})::text as json`;
 
 /** @returns null when there is none, or its conversation is in the trash; one that has expired may be found */

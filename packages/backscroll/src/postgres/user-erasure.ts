@@ -174,7 +174,12 @@ export async function deleteUser(db: Queryable, userId: number): Promise<void> {
   await db.query({ name: "delete_user", text: "delete from users where id = $1", values: [userId] });
 }
 
-/** Takes over erasures of which nothing was heard for so long: whoever was at them has died. @returns users, at most `limit` */
+/**
+ * Takes over erasures of which nothing was heard for so long: whoever was at them has died. Those that were silent for
+ * longest come first, so that one that fails again and again holds up no other.
+ *
+ * @returns users, at most `limit`
+ */
 export async function claimErasures(
   db: Queryable,
   { silentMs, limit }: { silentMs: number; limit: number },
@@ -184,7 +189,7 @@ export async function claimErasures(
     text: `
       update users set erasing_at = statement_timestamp() where id in (
         select id from users where erasing_at < statement_timestamp() - $1 * interval '1 ms'
-         order by id limit $2 for update skip locked)
+         order by erasing_at limit $2 for update skip locked)
       returning id`,
     values: [silentMs, limit],
   });

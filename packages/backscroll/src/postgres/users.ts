@@ -40,12 +40,13 @@ export async function findUserState(
  * Makes a user, or gives a known one the email that their issuer says now.
  *
  * @param seenErasedAt as `findUserState` told it
+ * @param keepsEmail a known one keeps theirs
  * @returns the user's number; null when somebody of this name is being erased, or was erased since that look
  */
 export async function upsertUser(
   db: Queryable,
   { issuer, subject, email }: Identity,
-  { identityHmac, seenErasedAt }: { identityHmac: Buffer; seenErasedAt: Date | null },
+  { identityHmac, seenErasedAt, keepsEmail }: { identityHmac: Buffer; seenErasedAt: Date | null; keepsEmail: boolean },
 ): Promise<number | null> {
   const [row] = await db.query<{ id: string }>({
     name: "upsert_user",
@@ -55,10 +56,11 @@ export async function upsertUser(
        where not exists (select from erased_users
                           where identity_hmac = $4 and erased_at > statement_timestamp() - ${REMEMBERED}
                             and erased_at is distinct from $5::timestamptz)
-      on conflict on constraint users_issuer_subject_key do update set email = excluded.email
+      on conflict on constraint users_issuer_subject_key do update
+         set email = case when $6 then users.email else excluded.email end
        where users.erasing_at is null
       returning id`,
-    values: [issuer, subject, email, identityHmac, seenErasedAt],
+    values: [issuer, subject, email, identityHmac, seenErasedAt, keepsEmail],
   });
   return row ? Number(row.id) : null;
 }

@@ -35,15 +35,16 @@ interface Deed {
 /**
  * Writes down who did what. With a transaction's `db` the deed and its record are there together, or neither is.
  *
+ * @returns the day it is written under, in UTC
  * @throws {BackscrollError} user_erased when the actor or the subject is not there any more
  */
-export async function recordAudit(db: Queryable, { action, actor, subjectId, conversationId }: Deed): Promise<void> {
+export async function recordAudit(db: Queryable, { action, actor, subjectId, conversationId }: Deed): Promise<string> {
   const persons = await findPersons(
     db,
     [actor?.userId, subjectId].filter((id) => id !== undefined && id !== null),
   );
   const subject = subjectId === null ? undefined : persons.get(subjectId);
-  await insertAuditRow(db, {
+  return insertAuditRow(db, {
     action,
     actor: (actor && persons.get(actor.userId)?.pseudonym) ?? null,
     actorKeyId: actor?.keyId ?? null,
@@ -86,11 +87,10 @@ export function subjectOf({
 
 /** Writes down, before anything is done, that somebody acts for somebody else: once a key, person and UTC day. */
 export async function noteActedFor(deps: Deps, actor: Actor, subjectId: number): Promise<void> {
-  const day = new Date().toISOString().slice(0, 10);
-  const noted = `${actor.keyId} ${actor.userId} ${subjectId} ${day}`;
-  if (deps.notedActedFor.has(noted)) return;
-  await recordAudit(deps.db, { action: "acted_for", actor, subjectId });
-  deps.notedActedFor.set(noted, true);
+  const notedOn = (day: string): string => `${actor.keyId} ${actor.userId} ${subjectId} ${day}`;
+  if (deps.notedActedFor.has(notedOn(new Date().toISOString().slice(0, 10)))) return;
+  // PostgreSQL's day, not this clock's: ahead of it by a second, a whole day would pass for written down.
+  deps.notedActedFor.set(notedOn(await recordAudit(deps.db, { action: "acted_for", actor, subjectId })), true);
 }
 
 async function findPersons(db: Queryable, userIds: readonly number[]): Promise<ReadonlyMap<number, AuditPerson>> {

@@ -22,7 +22,8 @@ import {
 } from "../postgres/conversations.ts";
 import { deleteErased, deleteMessageBatch, listErasing, markErasing } from "../postgres/erasure.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
-import { foldUsage } from "../postgres/usage.ts";
+import { foldUsageOf } from "../postgres/usage.ts";
+import { createAttempts } from "./attempts.ts";
 import { recorded, subjectOf } from "./audit.ts";
 import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkSlice } from "./check.ts";
@@ -134,13 +135,17 @@ export async function deleteConversation(
 
 /** Finishes the permanent deletions that a process which died left half done. */
 export async function finishErasures(deps: Deps): Promise<void> {
-  for (let left = await listErasing(deps.db, 100); left.length > 0; left = await listErasing(deps.db, 100)) {
+  const attempt = createAttempts(deps, "a conversation's erasure was not finished; it is tried again");
+  for (let after: ConversationRef | null = null; ;) {
+    const left: readonly ConversationRef[] = await listErasing(deps.db, { after, limit: 100 });
     for (const ref of left) {
       if (deps.stopping.aborted) return;
       // Whoever marked it may have died before it told anybody; its id as its author wrote it is not read for that.
       deps.live.feed.tell(ref.userId, { type: "resync" });
-      await eraseMarked(deps, ref);
+      await attempt(ref.userId, () => eraseMarked(deps, ref));
     }
+    after = left.at(-1) ?? null;
+    if (after === null) return;
   }
 }
 
@@ -150,7 +155,7 @@ export async function eraseMarked(deps: Deps, ref: ConversationRef): Promise<voi
   await deps.cache.changed(ref);
   await tellSessionsOf(deps, ref);
   // Other servers may be at it too.
-  await whenNobodyIsInTheWay(deps, () => foldUsage(deps.db, ref.userId));
+  await whenNobodyIsInTheWay(deps, () => foldUsageOf(deps.db, ref));
   while (await whenNobodyIsInTheWay(deps, () => deleteMessageBatch(deps.db, ref, ERASE_BATCH))) {
     // The next process goes on with it.
     if (deps.stopping.aborted) return;

@@ -21,6 +21,7 @@ import {
   type MessagePlace,
 } from "../postgres/user-erasure.ts";
 import { findUserState } from "../postgres/users.ts";
+import { createAttempts } from "./attempts.ts";
 import { recordAudit } from "./audit.ts";
 import type { Deps } from "./deps.ts";
 import { whenNobodyIsInTheWay } from "./in-the-way.ts";
@@ -80,10 +81,11 @@ export async function eraseUserAgain(deps: Deps, name: UserName): Promise<Erasur
 
 /** Finishes the erasures that a process which died left half done. */
 export async function finishUserErasures(deps: Deps): Promise<void> {
+  const attempt = createAttempts(deps, "a person's erasure was not finished; it is tried again");
   for (;;) {
     const [userId] = await claimErasures(deps.db, { silentMs: SILENT_MS, limit: 1 });
     if (userId === undefined || deps.stopping.aborted) return;
-    await eraseUser(deps, { userId, actor: null });
+    await attempt(userId, () => eraseUser(deps, { userId, actor: null }));
   }
 }
 

@@ -205,7 +205,7 @@ class Importer {
       const user = this.#user;
       if (this.#owner === null && user === null)
         throw new BackscrollError("invalid_request", "the export names no user: say whose it is with --user");
-      const userId = this.#owner ?? (await resolveUser(this.#deps, user as Identity));
+      const userId = this.#owner ?? (await resolveUser(this.#deps, user as Identity, { keepsEmail: true }));
       this.#refuseSecondOwner(parsed.conversation_id);
       const stored = toStoredId(userId, parsed.conversation_id);
       const ref = { userId, id: stored.id };

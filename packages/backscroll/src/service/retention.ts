@@ -8,6 +8,7 @@ import {
   markAgedErasing,
 } from "../postgres/retention.ts";
 import { claimUpkeepTask } from "../postgres/upkeep-tasks.ts";
+import { createAttempts } from "./attempts.ts";
 import { recorded } from "./audit.ts";
 import { changeConversation } from "./changes.ts";
 import { eraseMarked } from "./conversations.ts";
@@ -28,6 +29,7 @@ export async function eraseWhatIsDue(
   { usersTogether = true }: { usersTogether?: boolean } = {},
 ): Promise<void> {
   if (!(await claimUpkeepTask(deps.db, "retention", { everyMs: EVERY_MS }))) return;
+  const attempt = createAttempts(deps, "what is due of a person was not erased; it is tried again in an hour");
   const { retentionDays } = deps.settings;
   const rules: Rule[] = [{ by: "trashed", days: LIMITS.trashDays }];
   if (retentionDays > 0) rules.push({ by: "said", days: retentionDays });
@@ -35,7 +37,7 @@ export async function eraseWhatIsDue(
   for (let users = await page(0); users.length > 0; users = await page(users.at(-1) ?? 0)) {
     for (const rule of rules) {
       const concerned = usersTogether ? await listUsersWithAged(deps.db, users, rule) : users;
-      for (const userId of concerned) await eraseAged(deps, userId, rule);
+      for (const userId of concerned) await attempt(userId, () => eraseAged(deps, userId, rule));
       if (deps.stopping.aborted) return;
     }
   }

@@ -61,7 +61,7 @@ export async function putSession(
   const change = upsertSession(deps.db, ref, { conversationId: stored, context, days });
   const put = await changeConversation(deps, cachedAs(ref), change);
   if (!put) throw conversationNotFound();
-  return { created: put.created, session: toSession(parseSessionJson(put.json)) };
+  return { created: put.created, session: toSession(at.sessionId, parseSessionJson(put.json)) };
 }
 
 /**
@@ -91,7 +91,7 @@ export async function readSession(deps: Deps, at: SessionName): Promise<FoundSes
   const [json] = recent?.messages ?? [];
   if (!recent || json === undefined) return null;
   const parsed = parseSessionJson(json);
-  return { session: toSession(parsed), version: parsed.version, source: recent.source };
+  return { session: toSession(at.sessionId, parsed), version: parsed.version, source: recent.source };
 }
 
 /** Time is this server's own, in every decision about what was found: two clocks could wait for each other. */

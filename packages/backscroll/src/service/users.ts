@@ -18,6 +18,8 @@ export interface Vouching {
   readonly issuedAt?: Date | null;
   /** somebody else says so, and does not know whether they have come back */
   readonly isActedFor?: boolean;
+  /** what names them says nothing of their address: one that is stored stays. A name that is text says nothing, either */
+  readonly keepsEmail?: boolean;
 }
 
 /**
@@ -32,7 +34,9 @@ export async function resolveUser(deps: Deps, user: UserName, vouching: Vouching
   const key = cacheKey(identity);
   const remembered = deps.userIds.get(key);
   const isHere = remembered !== undefined && !deps.erasedUsers.has(remembered.id);
-  const known = isHere ? remembered : await lookUp(deps, identity, vouching);
+  const known = isHere
+    ? remembered
+    : await lookUp(deps, identity, typeof user === "string" ? { ...vouching, keepsEmail: true } : vouching);
   // Remembered or not: two credentials may name one person, and only one of them be from before.
   if (isFromBefore(known.erasedAt, vouching)) throw userErased();
   // Erased since it was looked up.
@@ -43,14 +47,15 @@ export async function resolveUser(deps: Deps, user: UserName, vouching: Vouching
 
 async function lookUp(deps: Deps, identity: Identity, vouching: Vouching): Promise<KnownUser> {
   checkIdentity(identity);
+  const { keepsEmail = false } = vouching;
   const hmac = identityHmac(deps, identity);
   // Another round only for somebody who is erased at this moment.
   for (;;) {
     const { user, erasedAt } = await findUserState(deps.db, identity, hmac);
     if (user?.isErasing === true) throw userErased({ retryAfterSeconds: RETRY_S });
     if (isFromBefore(erasedAt, vouching)) throw userErased();
-    if (user?.email === identity.email) return { id: user.id, erasedAt };
-    const id = await upsertUser(deps.db, identity, { identityHmac: hmac, seenErasedAt: erasedAt });
+    if (user && (keepsEmail || user.email === identity.email)) return { id: user.id, erasedAt };
+    const id = await upsertUser(deps.db, identity, { identityHmac: hmac, seenErasedAt: erasedAt, keepsEmail });
     if (id !== null) return { id, erasedAt };
   }
 }
