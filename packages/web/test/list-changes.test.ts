@@ -196,6 +196,35 @@ test("what changes elsewhere reads one conversation again, not the pages that ar
   );
 });
 
+test("what many changes at once leave behind is in the list", async ({ stage }) => {
+  await givenConversation(stage, "Conversation 0");
+  const page = await stage.open("/settings");
+  await rowOf(page, "Conversation 0").waitFor();
+  for (let n = 1; n <= 30; n += 1) await givenConversation(stage, `Conversation ${n}`);
+  for (const n of [1, 12, 30]) await expect.poll(() => rowOf(page, `Conversation ${n}`).count(), POLL).toBe(1);
+});
+
+test("Undo is offered for ten seconds, and for as long as somebody points at it or is in it", async ({ stage }) => {
+  await givenConversation(stage, "Trip to Rome");
+  const page = await stage.open("/settings");
+  await rowOf(page, "Trip to Rome").waitFor();
+  await page.clock.install();
+  await choose(page, "Trip to Rome", "Delete");
+  const undo = page.getByRole("button", { name: "Undo" });
+  await undo.hover();
+  await page.clock.runFor(15_000);
+  expect(await undo.isVisible()).toBe(true);
+  await undo.focus();
+  await page.mouse.move(0, 0);
+  await page.clock.runFor(15_000);
+  expect(await undo.isVisible()).toBe(true);
+  await page.getByRole("link", { name: "Settings" }).focus();
+  await page.clock.runFor(9_000);
+  expect(await undo.isVisible()).toBe(true);
+  await page.clock.runFor(1_500);
+  await undo.waitFor({ state: "detached" });
+});
+
 test("on a phone everything works in the drawer: its menu, renaming, deleting and Undo", async ({ stage }) => {
   await givenConversation(stage, "Trip to Rome");
   await givenConversation(stage, "Trip to Oslo");

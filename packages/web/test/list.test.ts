@@ -97,6 +97,22 @@ test("5,000 conversations are shown within 200 ms of the service's answer", asyn
   expect(Math.min(...times)).toBeLessThan(200);
 }, 60_000);
 
+test("what comes in above does not move what is being read; at the top it is seen", async ({ stage }) => {
+  await givenMany(stage, 300);
+  const page = await stage.open("/settings");
+  await rowOf(page, "Conversation 0").waitFor();
+  await givenConversation(stage, "Seen at once");
+  await expect.poll(async () => (await rowOf(page, "Seen at once").boundingBox())?.y ?? 0, POLL).toBeGreaterThan(100);
+  await scrollOn(page);
+  const read = rowOf(page, "Conversation 30");
+  const before = (await read.boundingBox())?.y;
+  await givenConversation(stage, "Above");
+  const positionOf = async (): Promise<string | null | undefined> =>
+    read.evaluate((link) => link.closest("li")?.getAttribute("aria-posinset"));
+  await expect.poll(positionOf, POLL).toBe("33");
+  expect((await read.boundingBox())?.y).toBe(before);
+});
+
 test("a list that cannot be read says so, and is read by Retry", async ({ stage }) => {
   stage.forgive(BROKEN);
   await givenConversation(stage, "Trip to Rome");
@@ -164,6 +180,41 @@ test("whether the service can be reached is said below the list", async ({ stage
   await page.getByText("Connected", { exact: true }).waitFor();
 });
 
+test("admins see that the service is without its cache", async ({ stage }) => {
+  const page = await stage.open("/settings");
+  await page.getByText("Connected", { exact: true }).waitFor();
+  const degraded = { status: "degraded", postgres: "ok", cache: "unavailable" };
+  await page.route("/readyz", (route) => route.fulfill({ json: degraded }));
+  await page.reload();
+  await page.getByText("Redis unavailable: slower, nothing lost").waitFor();
+});
+
+test("logging out forgets what the browser kept, and asks who comes next", async ({ stage }) => {
+  stage.forgive(/status of 401/);
+  await givenConversation(stage, "Trip to Rome");
+  const page = await stage.open("/settings");
+  // The service of this test has no login: its part is played here.
+  let isLoggedIn = true;
+  await page.route("/api/me", async (route) => {
+    if (!isLoggedIn) return route.fulfill({ status: 401, json: { code: "unauthenticated", detail: "log in" } });
+    const me = await (await route.fetch()).json();
+    return route.fulfill({ json: { ...me, logged_in: true } });
+  });
+  await page.route("/api/logout", (route) => {
+    isLoggedIn = false;
+    return route.fulfill({ json: {} });
+  });
+  await page.evaluate(() => {
+    localStorage.setItem("backscroll.draft.1", "secret");
+    localStorage.setItem("backscroll.theme", "dark");
+  });
+  await page.reload();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("heading", { name: "Log in to Backscroll" }).waitFor();
+  expect(await page.evaluate(() => Object.keys(localStorage))).toEqual(["backscroll.theme"]);
+  expect(await page.getByText("Trip to Rome").count()).toBe(0);
+});
+
 test("nothing is wider than the page: 320 px, and titles without a space", async ({ stage }) => {
   const long = "W".repeat(300);
   const id = await givenConversation(stage, long);
@@ -180,7 +231,11 @@ test("nothing is wider than the page: 320 px, and titles without a space", async
 });
 
 async function scrollOn(page: Page): Promise<void> {
-  await listOf(page).evaluate((list) => list.parentElement?.scrollBy(0, 1000));
+  await listOf(page).evaluate(async (list) => {
+    list.parentElement?.scrollBy(0, 1000);
+    // What is in sight then is drawn with the frame after the next.
+    for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+  });
 }
 
 async function positionsOf(page: Page): Promise<{ title: string; position: number }[]> {

@@ -1,4 +1,6 @@
 import { type ReactNode, useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
+import { useTopLayer } from "./top-layer.ts";
 
 let said = "";
 const listeners = new Set<() => void>();
@@ -18,9 +20,12 @@ export function Announcer(): ReactNode {
     },
     () => said,
   );
-  return (
+  // Beside something modal it would not be heard.
+  const layer = useTopLayer();
+  return createPortal(
     <div role="status" className="sr-only">
       {text}
-    </div>
+    </div>,
+    layer,
   );
 }

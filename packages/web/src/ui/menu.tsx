@@ -23,8 +23,9 @@ interface MenuProps {
 
 /** Loaded when it is first opened: `lazy-menu.tsx`. Not modal: that would add a style which the page's policy refuses. */
 export function Menu({ trigger, items, isOpen, isOpenedByKey = false, onOpenChange }: MenuProps): ReactNode {
-  // Outside of a modal dialog it could not be reached.
+  // Outside of a modal dialog it could not be reached; outside of every landmark it would not be found.
   const layer = useTopLayer();
+  const container = layer === document.body ? (document.querySelector("main") ?? layer) : layer;
   return (
     <DropdownMenu.Root
       modal={false}
@@ -32,7 +33,7 @@ export function Menu({ trigger, items, isOpen, isOpenedByKey = false, onOpenChan
       {...(onOpenChange && { onOpenChange })}
     >
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal container={layer}>
+      <DropdownMenu.Portal container={container}>
         <DropdownMenu.Content
           ref={isOpenedByKey ? focusFirst : null}
           align="end"

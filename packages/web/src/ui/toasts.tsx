@@ -66,7 +66,9 @@ export function Toasts(): ReactNode {
 }
 
 function OneToast({ toast: { id, text, action, isError } }: { readonly toast: Toast }): ReactNode {
-  const [isHeld, setHeld] = useState(false);
+  const [isPointedAt, setPointedAt] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
+  const isHeld = isPointedAt || hasFocus;
   useEffect(() => {
     if (isHeld) return;
     const startedAt = performance.now();
@@ -79,10 +81,10 @@ function OneToast({ toast: { id, text, action, isError } }: { readonly toast: To
     <div
       role={isError ? "alert" : undefined}
       className="pointer-events-auto flex max-w-full items-center gap-2 rounded-m border border-line bg-raise py-1 ps-4 pe-1 text-14 shadow-lg"
-      onPointerEnter={() => setHeld(true)}
-      onPointerLeave={() => setHeld(false)}
-      onFocus={() => setHeld(true)}
-      onBlur={() => setHeld(false)}
+      onPointerEnter={() => setPointedAt(true)}
+      onPointerLeave={() => setPointedAt(false)}
+      onFocus={() => setFocus(true)}
+      onBlur={() => setFocus(false)}
     >
       <span className={isError ? "text-err" : undefined}>{text}</span>
       {action && (
