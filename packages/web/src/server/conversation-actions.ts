@@ -110,7 +110,7 @@ function isGone(error: unknown): boolean {
 }
 
 /** Whether this is the page's conversation. */
-export function isOpen(id: string): boolean {
+function isOpen(id: string): boolean {
   // Somebody may have written the address by hand.
   return [conversationHref(id), `/c/${id}`].includes(location.pathname);
 }
