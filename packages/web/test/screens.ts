@@ -1,0 +1,122 @@
+import type { Page } from "playwright-core";
+import { ADA, type AppStage } from "./app-test.ts";
+import { givenConversation } from "./list-fixture.ts";
+
+/** One state of one page, as somebody sees it. */
+export interface Screen {
+  readonly name: string;
+  /** complaints of the console that belong to it */
+  readonly forgives?: RegExp;
+  /** @param page at "/" @returns once everything is there */
+  show(page: Page, stage: AppStage): Promise<void>;
+}
+
+const FAILED_REQUEST = /Failed to load resource/;
+/** What the service answers while PostgreSQL is away. */
+const UNAVAILABLE = {
+  status: 503,
+  contentType: "application/problem+json",
+  body: JSON.stringify({
+    type: "/api/docs#error-database_unavailable",
+    title: "Service Unavailable",
+    status: 503,
+    detail: "PostgreSQL does not answer",
+    code: "database_unavailable",
+    request_id: "r1",
+  }),
+};
+
+/** Every screen and state that is looked at, by people and by programs. */
+export const SCREENS: readonly Screen[] = [
+  {
+    name: "new chat, nothing yet",
+    async show(page) {
+      await openList(page);
+      await page.getByText("No conversations yet").first().waitFor();
+    },
+  },
+  {
+    name: "list",
+    async show(page, stage) {
+      await givenConversations(stage);
+      await openList(page);
+      await page.getByRole("link", { name: "Trip to Rome" }).first().waitFor();
+    },
+  },
+  {
+    name: "list, a row's menu",
+    async show(page, stage) {
+      await givenConversations(stage);
+      await openList(page);
+      await page.getByRole("link", { name: "Trip to Rome" }).first().hover();
+      await page.getByRole("button", { name: "Actions for Trip to Rome" }).first().click();
+      await page.getByRole("menuitem", { name: "Rename" }).waitFor();
+    },
+  },
+  {
+    name: "list, not read",
+    forgives: FAILED_REQUEST,
+    async show(page) {
+      await page.route("**/api/conversations?**", (route) => route.fulfill(UNAVAILABLE));
+      await page.reload();
+      await openList(page);
+      await page.getByRole("button", { name: "Retry" }).first().waitFor();
+    },
+  },
+  {
+    name: "palette",
+    async show(page, stage) {
+      await givenConversations(stage);
+      await page.keyboard.press("Control+k");
+      await page.getByRole("option", { name: "Trip to Rome" }).first().waitFor();
+    },
+  },
+  {
+    name: "keyboard help",
+    async show(page) {
+      await page.locator("#main").focus();
+      await page.keyboard.press("?");
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  {
+    name: "search, found",
+    async show(page, stage) {
+      await givenConversations(stage);
+      await page.goto("/search?q=trip");
+      await page.getByRole("main").getByRole("link", { name: /Rome/ }).waitFor();
+    },
+  },
+  {
+    name: "search, nothing found",
+    async show(page) {
+      await page.goto("/search?q=nothing+of+this+name");
+      await page.getByRole("main").getByText(/^No /).waitFor();
+    },
+  },
+  {
+    name: "operator",
+    async show(page, stage) {
+      await givenConversations(stage);
+      await page.goto("/operator");
+      await page.getByRole("heading", { name: "Latency by route" }).waitFor();
+    },
+  },
+];
+
+async function givenConversations(stage: AppStage): Promise<void> {
+  await givenConversation(stage, "Trip to Rome");
+  await givenConversation(stage, "What is left of the budget when everything that was promised has been paid", 1);
+  await givenConversation(stage, "A poem", 4);
+  await givenConversation(stage, "Résumé 履歴書", 20);
+  await givenConversation(stage, "An older one", 90);
+  const { id } = await stage.services.conversations.createConversation(ADA, { title: "Pinned plans" });
+  await stage.services.conversations.updateConversation(ADA, id, { pinned: true });
+}
+
+/** Where it is narrow the list is behind a button. */
+async function openList(page: Page): Promise<void> {
+  if ((page.viewportSize()?.width ?? 0) >= 768) return;
+  await page.getByRole("button", { name: "Conversations" }).click();
+  await page.getByRole("dialog", { name: "Conversations" }).waitFor();
+}
