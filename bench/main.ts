@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { resolveUser } from "../packages/backscroll/src/service/users.ts";
@@ -15,6 +14,7 @@ import { measureLists } from "./lists.ts";
 import { wastefulStatements } from "./plans.ts";
 import { measureReads } from "./reads.ts";
 import { none, type Section, toMarkdown } from "./report.ts";
+import { writeResults } from "./results.ts";
 import { seed, type Size } from "./seed.ts";
 import { measureTurns } from "./turns.ts";
 
@@ -68,7 +68,7 @@ try {
   const targets = [none("statements that read a whole table or conversation for a few rows", wastefulStatements())];
   const report = { conditions: conditions(database, restarted), sections, targets };
   process.stdout.write(toMarkdown(report, { withDetails: false }));
-  if (!flags.quick) writeFileSync(new URL("results.md", import.meta.url), toMarkdown(report, { withDetails: true }));
+  if (!flags.quick) writeResults("service", toMarkdown(report, { withDetails: true }));
 } finally {
   await database.close();
 }

@@ -60,6 +60,13 @@ function tableLine(cells: readonly string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
+export function targetTable(targets: readonly Target[]): string {
+  return table(
+    ["target", "wanted", "reached", ""],
+    targets.map(({ name, wanted, reached, met }) => [name, wanted, reached, met ? "met" : "MISSED"]),
+  );
+}
+
 /** @param withDetails with what lies behind folds: the file has it, the terminal does not */
 export function toMarkdown(
   {
@@ -75,10 +82,7 @@ export function toMarkdown(
     "Written by `npm run bench`; [README.md](README.md) says how to read it.",
     conditions.map((condition) => `- ${condition}`).join("\n"),
     "## Targets",
-    table(
-      ["target", "wanted", "reached", ""],
-      targets.map(({ name, wanted, reached, met }) => [name, wanted, reached, met ? "met" : "MISSED"]),
-    ),
+    targetTable(targets),
     ...sections.flatMap(({ title, text, details = [] }) => [
       `## ${title}`,
       text,
