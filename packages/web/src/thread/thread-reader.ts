@@ -20,6 +20,13 @@ export type ThreadEnd =
 /** `unknown`: nothing was read yet. `gone`: there is no such conversation, or not any more. */
 export type ThreadPhase = "unknown" | "ready" | "error" | "gone";
 
+export interface ThreadSource {
+  readonly reads: ThreadReads;
+  readonly conversationId: string;
+  /** how many messages are held at most; beyond that those away from the reader are let go */
+  readonly heldMax: number;
+}
+
 /** `superseded`: something else was opened meanwhile. */
 export type Opened = "shown" | "missing" | "failed" | "superseded";
 
@@ -47,8 +54,8 @@ export class ThreadReader {
   readonly #reads: ThreadReads;
   readonly #conversationId: string;
   readonly #changed: () => void;
-  readonly #window = new ThreadWindow();
-  /** was edited, and is not read again yet */
+  readonly #window: ThreadWindow;
+  /** Was edited, and is not read again yet; what is not held, when it comes: its answer may be from before. */
   readonly #outdated = new Set<string>();
   /** changes were missed, and what is held could not be read again yet */
   #missedNear: { readonly id: string | null } | null = null;
@@ -62,9 +69,10 @@ export class ThreadReader {
   #savesTold = 0;
 
   /** @param changed is called after every change of what is public here */
-  constructor(reads: ThreadReads, conversationId: string, changed: () => void) {
-    this.#reads = reads;
-    this.#conversationId = conversationId;
+  constructor(at: ThreadSource, changed: () => void) {
+    this.#reads = at.reads;
+    this.#conversationId = at.conversationId;
+    this.#window = new ThreadWindow(at.heldMax);
     this.#changed = changed;
   }
 
@@ -115,6 +123,7 @@ export class ThreadReader {
         if (this.newer !== LOADING) this.newer = MORE;
       }
       this.#changed();
+      this.#readOutdated();
     } catch (error) {
       this.#fail("older", error, asking);
     }
@@ -135,6 +144,7 @@ export class ThreadReader {
       if (this.newer === END) this.isDetached = false;
       this.#letGoOfOldest();
       this.#changed();
+      this.#readOutdated();
       if (savesTold !== this.#savesTold) void this.#readNewest();
     } catch (error) {
       this.#fail("newer", error, asking);
@@ -145,7 +155,7 @@ export class ThreadReader {
   retry(): void {
     if (this.phase === "error") void this.openNewest();
     else if (this.#missedNear) void this.readAgain(this.#missedNear.id);
-    for (const id of this.#outdated) void this.readOne(id);
+    this.#readOutdated();
     if (this.older.state === "error") {
       this.older = MORE;
       void this.loadOlder();
@@ -172,8 +182,8 @@ export class ThreadReader {
 
   /** Reads one message again that was edited. */
   async readOne(messageId: string): Promise<void> {
-    if (!this.find(messageId)) return;
     this.#outdated.add(messageId);
+    if (!this.find(messageId)) return;
     try {
       const { span } = await readAround({ ...this.#asking(), signal: ALWAYS }, { messageId, limit: 1 });
       this.#outdated.delete(messageId);
@@ -215,6 +225,7 @@ export class ThreadReader {
       if (!this.#window.join(span)) this.newer = MORE;
       this.#letGoOfOldest();
       this.#changed();
+      this.#readOutdated();
       // Many came at once: what lies between is read from here on.
       if (this.newer === MORE) void this.loadNewer();
     } catch (error) {
@@ -246,6 +257,7 @@ export class ThreadReader {
       const opening = await read(asking);
       if (asking.signal.aborted) return "superseded";
       this.#lay(opening);
+      this.#readOutdated();
       if (savesTold !== this.#savesTold) void this.#readNewest();
       return "shown";
     } catch (error) {
@@ -296,6 +308,10 @@ export class ThreadReader {
     if (signal.aborted) return;
     if (isCode(error, "conversation_not_found")) this.leave();
     else this.#show({ [end]: { state: "error", error } });
+  }
+
+  #readOutdated(): void {
+    for (const id of this.#outdated) if (this.find(id)) void this.readOne(id);
   }
 
   #show(change: Partial<Pick<ThreadReader, "phase" | "error" | "older" | "newer">>): void {

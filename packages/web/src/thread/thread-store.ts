@@ -6,6 +6,8 @@ import { type Opened, type ThreadEnd, type ThreadPhase, ThreadReader } from "./t
 /** What can be listened to: which messages are shown, the state, or one message. */
 export type ThreadTopic = "ids" | "state" | `message ${string}`;
 
+const HELD_MAX = 2_000;
+
 export interface ThreadState {
   readonly phase: ThreadPhase;
   /** why nothing could be read; only in phase `error` */
@@ -45,9 +47,10 @@ export class ThreadStore {
   #state: ThreadState;
   #runningReplyId: string | null = null;
 
-  constructor(reads: ThreadReads, conversationId: string) {
+  /** @param heldMax how many messages are held at most; beyond that those away from the reader are let go */
+  constructor(reads: ThreadReads, conversationId: string, heldMax = HELD_MAX) {
     this.conversationId = conversationId;
-    this.#reader = new ThreadReader(reads, conversationId, () => this.#update());
+    this.#reader = new ThreadReader({ reads, conversationId, heldMax }, () => this.#update());
     this.#state = this.#readState();
   }
 

@@ -10,14 +10,16 @@ import {
   withoutMessage,
 } from "./thread-span.ts";
 
-/** How many messages are held at most; beyond that those away from the reader are let go. */
-export const HELD_MAX = 2_000;
-
 /** The part of a conversation that is held, whatever is read, saved, edited and deleted meanwhile. */
 export class ThreadWindow {
+  readonly #heldMax: number;
   #span: Span = NOTHING;
   /** Answers given before a deletion still have what it deleted. */
   readonly #deleted = new Set<string>();
+
+  constructor(heldMax: number) {
+    this.#heldMax = heldMax;
+  }
 
   /** oldest first, with no gap between them */
   get messages(): readonly Message[] {
@@ -72,15 +74,15 @@ export class ThreadWindow {
 
   /** @returns whether older messages were let go, so that the newer ones have room */
   letGoOfOldest(): boolean {
-    if (this.messages.length <= HELD_MAX) return false;
-    this.#span = newestOf(this.#span, HELD_MAX);
+    if (this.messages.length <= this.#heldMax) return false;
+    this.#span = newestOf(this.#span, this.#heldMax);
     return true;
   }
 
   /** @returns whether newer messages were let go, so that the older ones have room */
   letGoOfNewest(): boolean {
-    if (this.messages.length <= HELD_MAX) return false;
-    this.#span = oldestOf(this.#span, HELD_MAX);
+    if (this.messages.length <= this.#heldMax) return false;
+    this.#span = oldestOf(this.#span, this.#heldMax);
     return true;
   }
 
