@@ -1,0 +1,107 @@
+import { Check, Copy, Pencil, RefreshCw, Trash2 } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+import { client } from "../server/client.ts";
+import { inWords } from "../server/query-client.ts";
+import { announce } from "../ui/announcer.tsx";
+import { Button, IconButton } from "../ui/button.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { toastError } from "../ui/toasts.tsx";
+import { edit } from "./message-editing.ts";
+import { lastReplyId, neighbourOf } from "./message-places.ts";
+import type { ThreadMessage } from "./thread-message.ts";
+import type { ThreadStore } from "./thread-store.ts";
+import { regenerate } from "./turns.ts";
+import { useTurnState } from "./turn-states.ts";
+import { useThreadIds } from "./use-thread.ts";
+
+interface MessageActionsProps {
+  readonly thread: ThreadStore;
+  readonly message: ThreadMessage;
+}
+
+/** What can be done with a stored message. */
+export function MessageActions({ thread, message }: MessageActionsProps): ReactNode {
+  const [isAsked, setAsked] = useState(false);
+  const { phase } = useTurnState(thread.conversationId);
+  const isLastReply = useThreadIds(thread).at(-1) === message.id && lastReplyId(thread) === message.id;
+  if (message.state !== "stored") return null;
+  return (
+    <div role="group" aria-label="Message actions" className="flex gap-1">
+      <CopyButton text={message.content} />
+      {message.role === "user" && (
+        <IconButton label="Edit" onClick={() => edit(message.id)}>
+          <Pencil size={15} aria-hidden />
+        </IconButton>
+      )}
+      {isLastReply && (
+        <IconButton label="Regenerate" disabled={phase !== "idle"} onClick={() => regenerate(thread, message.id)}>
+          <RefreshCw size={15} aria-hidden />
+        </IconButton>
+      )}
+      <IconButton label="Delete" onClick={() => setAsked(true)}>
+        <Trash2 size={15} aria-hidden />
+      </IconButton>
+      {isAsked && (
+        <Dialog title="Delete this message?" onClose={() => setAsked(false)}>
+          <p className="text-14">It is deleted for good, and the model is not shown it any more.</p>
+          <div className="mt-4 flex justify-end gap-2">
+            <Button onClick={() => setAsked(false)}>Cancel</Button>
+            <Button
+              kind="danger"
+              onClick={() => {
+                setAsked(false);
+                void deleteMessage(thread, message.id);
+              }}
+            >
+              Delete
+            </Button>
+          </div>
+        </Dialog>
+      )}
+    </div>
+  );
+}
+
+function CopyButton({ text }: { readonly text: string }): ReactNode {
+  const [isCopied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!isCopied) return;
+    const timer = setTimeout(() => setCopied(false), 1_500);
+    return () => clearTimeout(timer);
+  }, [isCopied]);
+  return (
+    <IconButton label="Copy" onClick={() => void copyText(text).then(setCopied)}>
+      {isCopied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}
+    </IconButton>
+  );
+}
+
+/** @returns whether the clipboard has it */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    announce("Copied");
+    return true;
+  } catch {
+    // Without TLS, or when the browser's user said no.
+    toastError("The browser did not let the page write to the clipboard.");
+    return false;
+  }
+}
+
+async function deleteMessage(thread: ThreadStore, id: string): Promise<void> {
+  const neighbour = neighbourOf(thread, id);
+  const putBack = thread.remove(id);
+  requestAnimationFrame(() => {
+    const next =
+      neighbour === null ? null : document.querySelector<HTMLElement>(`[data-message-id="${CSS.escape(neighbour)}"]`);
+    (next ?? document.querySelector<HTMLElement>('textarea[aria-label="Message"]'))?.focus();
+  });
+  try {
+    await client.deleteMessage(thread.conversationId, id);
+    announce("Deleted");
+  } catch (error) {
+    putBack();
+    toastError(`The message was not deleted. ${inWords(error)}`);
+  }
+}
