@@ -8,6 +8,7 @@ import { ConnectionBanner } from "./connection-banner.tsx";
 import { ShellContext } from "./shell-context.ts";
 import { type Overlay, Shortcuts } from "./shortcuts.tsx";
 import { useNarrow } from "./use-narrow.ts";
+import { useVisualHeight } from "./use-visual-height.ts";
 
 /** What is around every page: the sidebar (a drawer where it is narrow), the banner, the skip link. */
 export function Shell({ children }: { readonly children: ReactNode }): ReactNode {
@@ -15,6 +16,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
   const [isOpen, setOpen] = useState(!isNarrow);
   const [overlay, setOverlay] = useState<Overlay>(null);
   const [location] = useLocation();
+  useVisualHeight();
   useEffect(keepConversationsFresh, []);
   useEffect(() => onDeleted(leaveDeleted), []);
   useEffect(() => setOpen(!isNarrow), [isNarrow]);
@@ -46,7 +48,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
       >
         Skip to the conversation
       </a>
-      <div className="flex h-dvh flex-col">
+      <div className="flex h-[var(--seen,100dvh)] flex-col">
         <ConnectionBanner />
         <div className="grid min-h-0 flex-1 grid-cols-[auto_minmax(0,1fr)]">
           {isNarrow ? (
