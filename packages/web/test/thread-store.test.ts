@@ -97,6 +97,7 @@ function eachRead(
     getRecentMessages: more((...args) => reads.getRecentMessages(...args)),
     getMessagesAfter: more((...args) => reads.getMessagesAfter(...args)),
     getMessagesAround: more((...args) => reads.getMessagesAround(...args)),
+    getFullHistory: more((...args) => reads.getFullHistory(...args)),
   };
 }
 
@@ -131,6 +132,7 @@ test.each([1, 2, 3])(
       () => thread.loadOlder(),
       () => thread.loadNewer(),
       () => thread.openNewest(),
+      () => thread.openOldest(),
       () => thread.openAround(pick([...stage.alive.values()], random)?.id ?? ""),
       () => stage.save(1 + Math.floor(random() * 30)),
       () => drop(pick([...stage.alive.values()], random)),

@@ -2,7 +2,10 @@ import type { BackscrollClient, Message } from "backscroll-client";
 import type { Span } from "./thread-span.ts";
 
 /** What a thread asks of the service. */
-export type ThreadReads = Pick<BackscrollClient, "getRecentMessages" | "getMessagesAfter" | "getMessagesAround">;
+export type ThreadReads = Pick<
+  BackscrollClient,
+  "getRecentMessages" | "getMessagesAfter" | "getMessagesAround" | "getFullHistory"
+>;
 
 /** Whom a read asks, about which conversation, and until when it matters. */
 export interface Asking {
@@ -37,6 +40,15 @@ export async function readNewest({ reads, conversationId, signal }: Asking, limi
   const olderFrom = placeAt(messages[0], slice.next_cursor);
   const span = { low: olderFrom?.seq ?? 1, high: messages.at(-1)?.seq ?? 0, messages };
   return { span, olderFrom, newerFrom: null };
+}
+
+export async function readOldest(asking: Asking, limit: number): Promise<Opening> {
+  const { reads, conversationId, signal } = asking;
+  const { messages, pagination } = await reads.getFullHistory(conversationId, { page_size: limit }, { signal });
+  const last = messages.at(-1);
+  // A page has no cursor: where it ends is asked for.
+  const end = last && pagination.has_next ? await readAround(asking, { messageId: last.id, limit: 1 }) : null;
+  return { span: { low: 1, high: last?.seq ?? 0, messages }, olderFrom: null, newerFrom: end?.newerFrom ?? null };
 }
 
 export async function readAround(

@@ -6,6 +6,7 @@ import {
   readAround,
   readNewer,
   readNewest,
+  readOldest,
   readOlder,
   type ThreadReads,
 } from "./thread-pages.ts";
@@ -91,6 +92,10 @@ export class ThreadReader {
 
   openNewest(limit = OPENED): Promise<Opened> {
     return this.#open("", (asking) => readNewest(asking, limit));
+  }
+
+  openOldest(): Promise<Opened> {
+    return this.#open(" oldest", (asking) => readOldest(asking, PAGE));
   }
 
   openAround(messageId: string, limit = PAGE): Promise<Opened> {

@@ -99,6 +99,12 @@ export class ThreadStore {
     return this.#state.phase === "ready" && !this.#state.isDetached ? "shown" : this.#reader.openNewest();
   }
 
+  /** Goes to the beginning, from wherever it is. */
+  async openOldest(): Promise<Opened> {
+    const { phase, older } = this.#state;
+    return phase === "ready" && older.state === "end" ? "shown" : this.#reader.openOldest();
+  }
+
   /** Sees to it that a message is held, with what is around it. `missing`: nothing changes. */
   async openAround(messageId: string): Promise<Opened> {
     return this.#shown.has(messageId) ? "shown" : this.#reader.openAround(messageId);
