@@ -76,6 +76,7 @@ export function Composer({ conversationId }: { readonly conversationId: string |
       <div className="flex items-end gap-2 rounded-l border border-control bg-raise p-2 focus-within:outline-2 focus-within:outline-accent">
         <textarea
           ref={field}
+          id="composer"
           rows={1}
           aria-label="Message"
           aria-describedby="composer-obstacle"

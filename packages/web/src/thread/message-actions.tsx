@@ -6,6 +6,7 @@ import { announce } from "../ui/announcer.tsx";
 import { Button, IconButton } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { toastError } from "../ui/toasts.tsx";
+import { focusComposer, focusMessage } from "./focus.ts";
 import { edit } from "./message-editing.ts";
 import { lastReplyId, neighbourOf } from "./message-places.ts";
 import type { ThreadMessage } from "./thread-message.ts";
@@ -93,9 +94,7 @@ async function deleteMessage(thread: ThreadStore, id: string): Promise<void> {
   const neighbour = neighbourOf(thread, id);
   const putBack = thread.remove(id);
   requestAnimationFrame(() => {
-    const next =
-      neighbour === null ? null : document.querySelector<HTMLElement>(`[data-message-id="${CSS.escape(neighbour)}"]`);
-    (next ?? document.querySelector<HTMLElement>('textarea[aria-label="Message"]'))?.focus();
+    if (neighbour === null || !focusMessage(neighbour)) focusComposer();
   });
   try {
     await client.deleteMessage(thread.conversationId, id);

@@ -4,6 +4,7 @@ import { client } from "../server/client.ts";
 import { inWords } from "../server/query-client.ts";
 import { announce } from "../ui/announcer.tsx";
 import { Button } from "../ui/button.tsx";
+import { focusMessage } from "./focus.ts";
 import { edit } from "./message-editing.ts";
 import { isLastQuestion, lastReplyId } from "./message-places.ts";
 import type { ThreadMessage } from "./thread-message.ts";
@@ -26,7 +27,8 @@ export function MessageEditor({ thread, message }: MessageEditorProps): ReactNod
   useEffect(() => field.current?.focus(), []);
   const close = (): void => {
     edit(null);
-    focusMessage(message.id);
+    // Once it stands there again.
+    requestAnimationFrame(() => focusMessage(message.id));
   };
   const save = async ({ andAsk }: { andAsk: boolean }): Promise<void> => {
     if (message.stored === null || text.trim() === "" || isSaving) return;
@@ -89,8 +91,4 @@ export function MessageEditor({ thread, message }: MessageEditorProps): ReactNod
       </div>
     </form>
   );
-}
-
-function focusMessage(id: string): void {
-  requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-message-id="${CSS.escape(id)}"]`)?.focus());
 }

@@ -61,7 +61,7 @@ export const MessageRow = memo(function MessageRow({
     >
       <div
         className={classNames(
-          "mx-auto grid max-w-192 grid-cols-[minmax(0,1fr)] px-4 py-2",
+          "mx-auto grid max-w-192 grid-cols-[minmax(0,1fr)] px-4 py-1.5",
           role === "user" && "justify-items-end",
         )}
       >
@@ -88,6 +88,7 @@ function MessageText({
   if (role === "user") {
     return (
       <div
+        data-message-text
         className={classNames(
           "max-w-[min(85%,640px)] rounded-l px-4 py-2 whitespace-pre-wrap wrap-anywhere",
           isMarked ? MARKED : "bg-soft",
@@ -100,7 +101,10 @@ function MessageText({
   }
   const isStreaming = state === "writing";
   return (
-    <div className={classNames("-mx-3 rounded-m px-3 py-1", isMarked && MARKED, role !== "assistant" && "text-ink2")}>
+    <div
+      data-message-text
+      className={classNames("-mx-3 rounded-m px-3 py-1", isMarked && MARKED, role !== "assistant" && "text-ink2")}
+    >
       {role !== "assistant" && <p className="text-12 font-medium">{NAMES[role]}</p>}
       {isStreaming && content === "" ? <Waiting /> : <Markdown text={content} isStreaming={isStreaming} />}
     </div>

@@ -3,6 +3,7 @@ import { inWords } from "../server/query-client.ts";
 import { Button } from "../ui/button.tsx";
 import { FailureRow } from "../ui/failure-row.tsx";
 import { setDraft } from "./drafts.ts";
+import { focusComposer } from "./focus.ts";
 import type { ThreadMessage } from "./thread-message.ts";
 import type { ThreadStore } from "./thread-store.ts";
 import { askAgain, sendMessage } from "./turns.ts";
@@ -30,6 +31,7 @@ export function UnsentActions({ thread, message }: UnsentActionsProps): ReactNod
         onClick={() => {
           discard();
           setDraft(thread.conversationId, message.content);
+          focusComposer();
         }}
       >
         Edit
