@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { findChromium } from "./find-chromium.ts";
 import { findRedisServer } from "./find-redis.ts";
 import { buildWeb } from "../../../scripts/build-web.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
@@ -20,6 +21,8 @@ const PREFIX = "backscroll-test-";
 /** Finds a Redis to start, and one PostgreSQL for the whole run: `DATABASE_URL`, or a cluster of our own that goes when the run ends. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await buildWeb();
+  // Installed before any test has to be in time.
+  findChromium();
   project.provide("redisServer", findRedisServer());
   const given = process.env["DATABASE_URL"];
   // Every test says itself what it wants of the environment.

@@ -95,6 +95,34 @@ export const SCREENS: readonly Screen[] = [
     },
   },
   {
+    name: "conversation",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().waitFor();
+    },
+  },
+  {
+    name: "conversation that is not there",
+    forgives: FAILED_REQUEST,
+    async show(page) {
+      await page.goto("/c/not-there");
+      await page.getByRole("main").getByRole("link").first().waitFor();
+    },
+  },
+  {
+    name: "settings",
+    async show(page, stage) {
+      await givenConversations(stage);
+      const trashed = await givenConversation(stage, "No longer wanted");
+      await stage.services.conversations.deleteConversation(ADA, trashed);
+      const archived = await givenConversation(stage, "Put away");
+      await stage.services.conversations.updateConversation(ADA, archived, { archived: true });
+      await page.goto("/settings");
+      await page.getByRole("button", { name: "Restore No longer wanted" }).waitFor();
+      await page.getByRole("button", { name: "Unarchive Put away" }).waitFor();
+    },
+  },
+  {
     name: "operator",
     async show(page, stage) {
       await givenConversations(stage);
@@ -103,6 +131,17 @@ export const SCREENS: readonly Screen[] = [
     },
   },
 ];
+
+async function givenChat(stage: AppStage): Promise<string> {
+  const { id } = await stage.services.conversations.createConversation(ADA, { title: "Trip to Rome" });
+  await stage.services.conversations.saveMessages(ADA, id, [
+    { role: "user", content: "Where do we eat in Rome?" },
+    { role: "assistant", content: "In Trastevere: the streets behind Santa Maria have small places that cook well." },
+    { role: "user", content: "And what does it cost?" },
+    { role: "assistant", content: "About $30 for two, wine aside." },
+  ]);
+  return id;
+}
 
 async function givenConversations(stage: AppStage): Promise<void> {
   await givenConversation(stage, "Trip to Rome");

@@ -1,9 +1,9 @@
 import type { ConversationSummary } from "backscroll-client";
-import { BookOpenText, Download } from "lucide-react";
+import { Download } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { archiveItem, deleteItem, exportItems, pinItem, renameItem } from "../list/conversation-menu.tsx";
 import { RenameField } from "../list/rename-field.tsx";
-import { conversationHref, renameConversation } from "../server/conversation-actions.ts";
+import { renameConversation } from "../server/conversation-actions.ts";
 import { useConversation } from "../server/conversations.ts";
 import { PageHeader } from "../shell/page-header.tsx";
 import { useNarrow } from "../shell/use-narrow.ts";
@@ -80,18 +80,11 @@ function ConversationHeader({ conversation }: { readonly conversation: Conversat
 
 /** @param rename null: what else is in the header needs no place in the menu */
 function moreItems(conversation: ConversationSummary, rename: (() => void) | null): readonly MenuItem[] {
-  const plain = {
-    label: "Plain page",
-    icon: <BookOpenText size={16} aria-hidden />,
-    // Its page is the service's, not the app's.
-    run: () => location.assign(`${conversationHref(conversation.conversation_id)}/plain`),
-  };
   return [
     ...(rename === null ? [] : [renameItem(rename)]),
     pinItem(conversation),
     archiveItem(conversation),
     ...(rename === null ? [] : exportItems(conversation)),
-    plain,
     deleteItem(conversation),
   ];
 }

@@ -78,7 +78,7 @@ function CopyButton({ text }: { readonly text: string }): ReactNode {
 }
 
 /** @returns whether the clipboard has it */
-export async function copyText(text: string): Promise<boolean> {
+async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     announce("Copied");

@@ -17,7 +17,7 @@ const IDLE: TurnState = { phase: "idle", failure: null };
 const states = new Map<string, TurnState>();
 const listeners = new Set<() => void>();
 
-export function turnStateOf(conversationId: string): TurnState {
+function turnStateOf(conversationId: string): TurnState {
   return states.get(conversationId) ?? IDLE;
 }
 

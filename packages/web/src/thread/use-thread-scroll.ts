@@ -6,7 +6,7 @@ import type { ThreadRow, ThreadRows } from "./thread-rows.ts";
 import type { ReadingPlace, ThreadStore } from "./thread-store.ts";
 import { useThreadState } from "./use-thread.ts";
 
-export type ThreadVirtualizer = ReactVirtualizer<HTMLDivElement, HTMLElement>;
+type ThreadVirtualizer = ReactVirtualizer<HTMLDivElement, HTMLElement>;
 
 interface ThreadScroll {
   readonly scroller: RefObject<HTMLDivElement | null>;
@@ -102,7 +102,8 @@ function useLookingAround(thread: ThreadStore, { scroller, look, setAway }: Look
     look.current = () => {
       frame ??= requestAnimationFrame(lookAround);
     };
-    look.current();
+    // At once: whoever scrolls fast does not wait a frame more for each page.
+    lookAround();
     return () => {
       if (frame !== null) cancelAnimationFrame(frame);
       look.current = () => undefined;
@@ -187,7 +188,7 @@ function withKept(range: Range, kept: number | undefined): number[] {
 const CHAR_PX = 7.4;
 const LINE_PX = 24;
 /** padding, and what stands below the text */
-const AROUND_PX = 64;
+const AROUND_PX = 60;
 
 /** How high a row is about, until it is measured: the better, the less the scroll bar moves. */
 function estimatePx(thread: ThreadStore, row: ThreadRow | undefined, widthPx = 768): number {
