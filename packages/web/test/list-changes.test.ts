@@ -178,7 +178,7 @@ test("a second tab stays in step, and leaves a page that was deleted in the firs
 
 test("what changes elsewhere reads one conversation again, not the pages that are loaded", async ({ stage }) => {
   const id = await givenConversation(stage, "Trip to Rome");
-  const page = await stage.open("/settings");
+  const page = await stage.open("/");
   await rowOf(page, "Trip to Rome").waitFor();
   const asked: string[] = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));

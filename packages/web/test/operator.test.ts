@@ -1,4 +1,4 @@
-import type { OperatorReport } from "backscroll-client";
+import type { OperatorReport } from "../../client/src/index.ts";
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { startFaultyRedis } from "../../backscroll/test/faulty-redis.ts";

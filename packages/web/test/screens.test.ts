@@ -15,14 +15,15 @@ const WIDTHS = [
   [PHONE, 320],
 ] as const;
 
-for (const { name, show, forgives } of SCREENS) {
+for (const screen of SCREENS) {
+  const { name, forgives } = screen;
   for (const [viewport, narrowest] of WIDTHS) {
     test(`${name}, at ${viewport.width}: nothing for axe to complain of, nothing wider than the page`, async ({
       stage,
     }) => {
       if (forgives) stage.forgive(forgives);
       const page = await stage.open("/", { viewport, reducedMotion: "reduce" });
-      await show(page, stage);
+      await screen.show(page, stage);
       for (const colorScheme of THEMES) {
         await page.emulateMedia({ colorScheme });
         await nextFrames(page);

@@ -1,4 +1,4 @@
-import { createClient, type BackscrollClient, type Message } from "backscroll-client";
+import { createClient, type BackscrollClient, type Message } from "../../client/src/index.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { scriptedServices } from "../../backscroll/test/scripted-responder.ts";
