@@ -37,7 +37,8 @@ export function useThreadScroll(thread: ThreadStore, list: ThreadRows, keptId: s
   const foot = useRef<HTMLDivElement>(null);
   const [isAway, setAway] = useState(false);
   const keptIndex = keptId === null ? undefined : places.get(keptId);
-  const estimateSize = (index: number): number => estimatePx(thread, rows[index], scroller.current?.clientWidth);
+  const widthPx = useRef(WIDTH_PX_MAX);
+  const estimateSize = (index: number): number => estimatePx(thread, rows[index], widthPx.current);
   const look = useRef(() => undefined as void);
   const virtualizer = useVirtualizer<HTMLDivElement, HTMLElement>({
     count: rows.length,
@@ -64,6 +65,15 @@ export function useThreadScroll(thread: ThreadStore, list: ThreadRows, keptId: s
   }, [thread, virtualizer]);
   usePlace(thread, { scroller, virtualizer, showEnd, rows });
   useStaysAtEnd(thread, [scroller, foot], showEnd);
+  useLayoutEffect(() => {
+    // Not asked for each row: that would be a layout of the page each time.
+    const observer = new ResizeObserver(([entry]) => {
+      widthPx.current = entry?.contentRect.width ?? WIDTH_PX_MAX;
+    });
+    widthPx.current = scroller.current?.clientWidth ?? WIDTH_PX_MAX;
+    if (scroller.current) observer.observe(scroller.current);
+    return () => observer.disconnect();
+  }, []);
   useOwnMessage(thread, rows, showEnd);
   return { scroller, foot, virtualizer, isAway, showEnd };
 }
@@ -185,15 +195,17 @@ function withKept(range: Range, kept: number | undefined): number[] {
   return [...indexes, kept].toSorted((a, b) => a - b);
 }
 
+/** of the column */
+const WIDTH_PX_MAX = 768;
 const CHAR_PX = 7.4;
 const LINE_PX = 24;
 /** padding, and what stands below the text */
 const AROUND_PX = 60;
 
 /** How high a row is about, until it is measured: the better, the less the scroll bar moves. */
-function estimatePx(thread: ThreadStore, row: ThreadRow | undefined, widthPx = 768): number {
+function estimatePx(thread: ThreadStore, row: ThreadRow | undefined, widthPx: number): number {
   if (row?.kind !== "message") return DAY_PX;
   const { content = "", role = "user" } = thread.message(row.key) ?? {};
-  const textPx = Math.min(widthPx, 768) * (role === "user" ? 0.78 : 1) - 40;
+  const textPx = Math.min(widthPx, WIDTH_PX_MAX) * (role === "user" ? 0.78 : 1) - 40;
   return AROUND_PX + LINE_PX * Math.max(1, Math.ceil((content.length * CHAR_PX) / textPx));
 }
