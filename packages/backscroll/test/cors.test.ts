@@ -187,6 +187,7 @@ test("in a real browser: the SDK and the AI SDK's transport work from a listed o
     const page = await browser.newPage();
     await page.goto(origin);
     await page.addScriptTag({ content: script, type: "module" });
+    await page.waitForFunction("'callAcross' in globalThis");
     return page.evaluate(`callAcross(${JSON.stringify(service)}, ${JSON.stringify(token)})`);
   };
 

@@ -89,7 +89,7 @@ test("what is no operation says it too: pages, redirects, metrics, preflights, w
   const { credentials, fetch } = await start("https://history.example.com");
   const preflight = { origin: "https://app.example.com", "access-control-request-method": "GET" };
   const answers: Record<string, [Response, status: number]> = {
-    "GET /": [await fetch("GET", "/", {}), 302],
+    "GET /docs": [await fetch("GET", "/docs", {}), 404],
     "GET /api/docs": [await fetch("GET", "/api/docs", {}), 200],
     "GET /api/openapi.json": [await fetch("GET", "/api/openapi.json", {}), 200],
     "GET /metrics": [await fetch("GET", "/metrics", {}), 404],

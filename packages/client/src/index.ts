@@ -14,5 +14,5 @@ export type { ReplyEvent, ReplyNames, ReplyText, StreamedReply, ToolCall, ToolRe
 export type { ReplyStream } from "./reply-stream.ts";
 export type { SessionMethods } from "./sessions.ts";
 export type { ImportSource, TransferMethods } from "./transfer.ts";
-export type { TurnMethods } from "./turns.ts";
+export type { AskAgainOptions, TurnMethods } from "./turns.ts";
 export type * from "./types.ts";

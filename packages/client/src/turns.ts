@@ -21,12 +21,13 @@ export interface TurnMethods {
    * The same, with the reply as it is written. When the connection is lost, the same message is sent again, which joins
    * the reply: the events go on where they were. `retries` (here 5) counts attempts in a row that bring nothing new.
    *
-   * A reply that its server could not finish is asked for again, once (`retries: 0`: never): a `restart` says so. Every
-   * other failure is the caller's to decide on: the user's message is kept, and the same `message_id` asks again.
+   * A reply that its server could not finish is asked for again, once (`retries: 0` or `askAgain: false`: never): a
+   * `restart` says so. Every other failure is the caller's to decide on: the user's message is kept, and the same
+   * `message_id` asks again.
    *
    * @throws {BackscrollApiError} as `sendMessage`: while it is looped over, and from its promises
    */
-  streamMessage(turn: NewTurn, options?: StreamOptions): ReplyStream;
+  streamMessage(turn: NewTurn, options?: StreamOptions & AskAgainOptions): ReplyStream;
   /** The same as `sendMessage` in short: answers with the reply's text. */
   chat(turn: Omit<NewTurn, "message_id">, options?: KeyedOptions): Promise<ChatReply>;
   /**
@@ -50,6 +51,11 @@ export interface TurnMethods {
   stopReply(conversationId: string, options?: KeyedOptions): Promise<StoppedReply>;
 }
 
+export interface AskAgainOptions {
+  /** false: a reply that its server could not finish ends as reply_interrupted, and is the caller's to ask for again */
+  readonly askAgain?: boolean;
+}
+
 /** Longer than the service gives a responder. */
 const TURN_TIMEOUT_MS = 180_000;
 /** With the waits between them some ten seconds: a change of networks, or a restart of the service. */
@@ -65,7 +71,7 @@ export function turnMethods(send: Send): TurnMethods {
         options,
       );
     },
-    streamMessage(turn, options = {}) {
+    streamMessage(turn, { askAgain: asksAgain = true, ...options } = {}) {
       const body = { ...turn, message_id: turn.message_id ?? mintId(), stream: true };
       const operation = {
         method: "POST",
@@ -73,7 +79,10 @@ export function turnMethods(send: Send): TurnMethods {
         headers: EVENT_STREAM,
         body,
       } as const;
-      return stream(send, { request: () => operation, asksAgain: true }, options);
+      // Only followed, it is the one that has begun, whatever becomes of it.
+      const request = (names: ReplyNames | null): Operation<never> =>
+        asksAgain || names === null ? operation : follow(names.conversation_id);
+      return stream(send, { request, asksAgain }, options);
     },
     async chat(turn, { idempotencyKey = mintId(), ...options } = {}) {
       return send<ChatReply>(

@@ -120,6 +120,19 @@ test("a reply that is interrupted twice is an error, and with retries: 0 at once
   expect(proxy.requests.length).toBe(3);
 });
 
+test("a reply that is not to be asked for again ends as interrupted, with what was written", async () => {
+  const { proxy, client } = await startScripted();
+  proxy.faults.push(streamOf(START, TEXT), streamOf(START, TEXT, ...INTERRUPTED));
+  const stream = client.streamMessage(QUESTION, { askAgain: false });
+
+  expect(await failureOf(stream.finished())).toMatchObject({ code: "reply_interrupted" });
+
+  expect(proxy.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    "POST /api/conversations/messages",
+    "GET /api/chat/talk-1/stream",
+  ]);
+});
+
 test("a reply that was asked for again has only so many connections, however far each of them comes", async () => {
   const { proxy, client } = await startScripted();
   const replies = [1, 2, 3, 4, 5].map((count) => streamOf({ ...START, messageId: `reply-${count}` }, TEXT));

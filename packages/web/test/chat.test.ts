@@ -1,8 +1,6 @@
-import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
-import { ADA, type AppStage, POLL, test } from "./app-test.ts";
-
-const FAILED_REQUEST = /Failed to load resource|ERR_/;
+import { ADA, POLL, test } from "./app-test.ts";
+import { answer, composerOf, expectShown, FAILED_REQUEST, say, stored } from "./chat-fixture.ts";
 
 test("a first message makes a conversation; its reply streams; a reload shows the same", async ({ stage }) => {
   const page = await stage.open();
@@ -15,9 +13,7 @@ test("a first message makes a conversation; its reply streams; a reload shows th
   await expectShown(page, "Hello", "Good morning");
   reply.finish();
   await page.getByRole("button", { name: "Send" }).waitFor();
-  await expect
-    .poll(() => page.getByLabel("Message", { exact: true }).evaluate((field) => field === document.activeElement))
-    .toBe(true);
+  await expect.poll(() => composerOf(page).evaluate((field) => field === document.activeElement)).toBe(true);
   await page.reload();
   await expectShown(page, "Hello", "Good morning");
   expect(await stored(stage, page)).toEqual(["user: Hello", "assistant: Good morning (complete)"]);
@@ -60,7 +56,7 @@ test("a reload in the middle of a reply shows its whole text, once, and another 
 test("two clicks on Send are one message", async ({ stage }) => {
   const { id } = await stage.services.conversations.createConversation(ADA);
   const page = await stage.open(`/c/${id}`);
-  await page.getByLabel("Message", { exact: true }).fill("Once");
+  await composerOf(page).fill("Once");
   await page.getByRole("button", { name: "Send" }).dblclick();
   (await stage.services.nextReply()).finish();
   await expect.poll(() => stage.services.asked).toBe(1);
@@ -107,7 +103,7 @@ test("a message that could not be sent stays: Retry sends it, once; Edit takes i
   await say(page, "Change me");
   await page.getByRole("button", { name: "Edit" }).last().waitFor();
   await page.getByRole("alert").getByRole("button", { name: "Edit" }).click();
-  await expect.poll(() => page.getByLabel("Message", { exact: true }).inputValue()).toBe("Change me");
+  await expect.poll(() => composerOf(page).inputValue()).toBe("Change me");
   await page.keyboard.press("Enter");
   await page.getByText("Not sent.").waitFor();
   await page.getByRole("button", { name: "Discard" }).click();
@@ -118,13 +114,13 @@ test("offline the text is kept and Send waits; back online it goes", async ({ st
   stage.forgive(FAILED_REQUEST);
   const { id } = await stage.services.conversations.createConversation(ADA);
   const page = await stage.open(`/c/${id}`);
-  await page.getByLabel("Message", { exact: true }).fill("Later");
+  await composerOf(page).fill("Later");
   await page.context().setOffline(true);
   await page.getByText(/^Offline: your text/).waitFor();
   expect(await page.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
   await page.context().setOffline(false);
   await expect.poll(() => page.getByRole("button", { name: "Send" }).isEnabled(), POLL).toBe(true);
-  await page.getByLabel("Message", { exact: true }).press("Enter");
+  await composerOf(page).press("Enter");
   const reply = await stage.services.nextReply();
   reply.say("Now");
   reply.finish();
@@ -134,13 +130,13 @@ test("offline the text is kept and Send waits; back online it goes", async ({ st
 test("a draft survives a reload, and leaving; each conversation has its own", async ({ stage }) => {
   const { id } = await stage.services.conversations.createConversation(ADA, { title: "Here" });
   const page = await stage.open(`/c/${id}`);
-  await page.getByLabel("Message", { exact: true }).fill("Half a thou");
+  await composerOf(page).fill("Half a thou");
   await page.reload();
-  await expect.poll(() => page.getByLabel("Message", { exact: true }).inputValue()).toBe("Half a thou");
+  await expect.poll(() => composerOf(page).inputValue()).toBe("Half a thou");
   await page.getByRole("link", { name: "New chat" }).click();
-  await expect.poll(() => page.getByLabel("Message", { exact: true }).inputValue()).toBe("");
+  await expect.poll(() => composerOf(page).inputValue()).toBe("");
   await page.goBack();
-  await expect.poll(() => page.getByLabel("Message", { exact: true }).inputValue()).toBe("Half a thou");
+  await expect.poll(() => composerOf(page).inputValue()).toBe("Half a thou");
 });
 
 test("a reply is written again, a question edited and asked again, a message deleted: the focus stays near", async ({
@@ -198,33 +194,3 @@ const PROBLEM = JSON.stringify({
   code: "invalid_request",
   request_id: "r1",
 });
-
-async function say(page: Page, text: string): Promise<void> {
-  const field: Locator = page.getByLabel("Message", { exact: true });
-  await field.fill(text);
-  await field.press("Enter");
-}
-
-async function answer(stage: AppStage, text: string): Promise<void> {
-  const reply = await stage.services.nextReply();
-  reply.say(text);
-  reply.finish();
-}
-
-/** The messages' texts, without what stands around them. */
-async function expectShown(page: Page, ...texts: readonly string[]): Promise<void> {
-  await expect
-    .poll(async () => {
-      const shown = await page.locator("article [data-message-text]").allInnerTexts();
-      return shown.map((text) => text.trim());
-    }, POLL)
-    .toEqual(texts);
-}
-
-async function stored(stage: AppStage, page: Page): Promise<string[]> {
-  const id = new URL(page.url()).pathname.split("/").at(-1) ?? "";
-  const { messages } = await stage.services.conversations.getFullHistory(ADA, id);
-  return messages.map(
-    ({ role, content, status }) => `${role}: ${content}${role === "assistant" ? ` (${status})` : ""}`,
-  );
-}

@@ -119,7 +119,12 @@ function attachment<Typed>(
   pieces: AsyncIterable<string>,
   { type, name }: { type: string; name: string },
 ): Typed {
-  const headers = { "content-type": type, "content-disposition": `attachment; filename="${name}"` };
+  const headers = {
+    "content-type": type,
+    "content-disposition": `attachment; filename="${name}"`,
+    // Said, so that what serves it does not wait for its first pieces, and make a 500 of one that breaks off early.
+    "transfer-encoding": "chunked",
+  };
   return new Response(toStream(pieces, variables), { headers }) as Typed;
 }
 

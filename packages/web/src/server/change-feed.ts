@@ -7,7 +7,11 @@ const NAME = "backscroll.changes";
 const listeners = new Set<Listener>();
 let lastEventId: string | undefined;
 
-/** @returns stops listening */
+/**
+ * Tells of every change, of `resync`, and of `ready` when what was read before may be from before the feed began.
+ *
+ * @returns stops listening
+ */
 export function onChange(listener: Listener): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -45,6 +49,9 @@ async function follow(signal: AbortSignal, onEach: Listener): Promise<void> {
 }
 
 function tell(change: FollowedChange): void {
+  // From a place that is known on, nothing was missed.
+  const isKnown = lastEventId !== undefined;
   lastEventId = change.event_id;
+  if (change.type === "ready" && isKnown) return;
   for (const listener of listeners) listener(change);
 }

@@ -5,15 +5,18 @@ export type Connection = "online" | "offline";
 
 const PING_MS = 2_000;
 let connection: Connection = "online";
+let losses = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<() => void>();
 
 /** Learns from every request whether the service can be reached; while it cannot, asks until it can. */
 export function watchConnection(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   return async (input, init) => {
+    const lossesBefore = losses;
     try {
       const response = await fetch(input, init);
-      become("online");
+      // What was on its way when the service was lost says nothing of now.
+      if (lossesBefore === losses) become("online");
       return response;
     } catch (error) {
       // Given up by whoever asked: nothing is known of the network.
@@ -42,6 +45,7 @@ function subscribe(listener: () => void): () => void {
 }
 
 function lose(): void {
+  losses += 1;
   become("offline");
   timer ??= setTimeout(ping, PING_MS);
 }
@@ -49,7 +53,7 @@ function lose(): void {
 function ping(): void {
   clearTimeout(timer);
   timer = undefined;
-  fetch("/livez", { cache: "no-store" }).then(() => become("online"), lose);
+  watchConnection(fetch)("/livez", { cache: "no-store" }).catch(() => undefined);
 }
 
 function become(next: Connection): void {

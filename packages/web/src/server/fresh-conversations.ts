@@ -25,7 +25,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 export function keepConversationsFresh(): () => void {
   return onChange((change) => {
     noteReply(change);
-    if (change.type === "resync")
+    if (change.type === "resync" || change.type === "ready")
       void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" });
     else if (change.type === "conversation_deleted") forget(change.conversation_id);
     else if (isOfSummary(change)) refreshSoon(change.conversation_id);

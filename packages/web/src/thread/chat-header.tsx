@@ -7,6 +7,7 @@ import { renameConversation } from "../server/conversation-actions.ts";
 import { useConversation } from "../server/conversations.ts";
 import { PageHeader } from "../shell/page-header.tsx";
 import { useNarrow } from "../shell/use-narrow.ts";
+import { classNames } from "../ui/class-names.ts";
 import { LazyMenu } from "../ui/lazy-menu.tsx";
 import type { MenuItem } from "../ui/menu.tsx";
 import { useDocumentTitle } from "../ui/use-document-title.ts";
@@ -16,10 +17,12 @@ export function ChatHeader({ conversationId }: { readonly conversationId: string
   const { data: conversation, isPending } = useConversation(conversationId);
   useDocumentTitle(conversation?.title);
   if (conversationId !== null && conversation) return <ConversationHeader conversation={conversation} />;
-  const title = conversationId === null ? "New chat" : isPending ? "" : "Conversation";
+  const isComing = conversationId !== null && isPending;
   return (
     <PageHeader>
-      <h1 className="truncate text-15 font-medium">{title}</h1>
+      <h1 className={classNames("truncate text-15 font-medium", isComing && "sr-only")}>
+        {conversationId === null ? "New chat" : "Conversation"}
+      </h1>
     </PageHeader>
   );
 }

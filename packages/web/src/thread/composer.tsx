@@ -33,8 +33,8 @@ export function Composer({ conversationId }: { readonly conversationId: string |
     if (obstacle !== null) return;
     field.current?.focus();
     if (conversationId !== null) {
-      setText("");
-      return sendMessage(threadOf(conversationId), message);
+      if (sendMessage(threadOf(conversationId), message)) setText("");
+      return;
     }
     setBeginning(true);
     try {

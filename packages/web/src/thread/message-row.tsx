@@ -9,7 +9,7 @@ import { MessageEditor } from "./message-editor.tsx";
 import type { ThreadMessage } from "./thread-message.ts";
 import type { ThreadStore } from "./thread-store.ts";
 import { momentOf, timeOf } from "./times.ts";
-import { UnsentActions } from "./unsent-actions.tsx";
+import { RetryReply, UnsentActions } from "./unsent-actions.tsx";
 import { useThreadMessage } from "./use-thread.ts";
 
 interface MessageRowProps {
@@ -70,7 +70,7 @@ export const MessageRow = memo(function MessageRow({
         ) : (
           <MessageText message={message} isMarked={isMarked} />
         )}
-        <MessageStatus message={message} />
+        <MessageStatus thread={thread} message={message} />
         {message.state === "failed" && <UnsentActions thread={thread} message={message} />}
         {message.state === "stored" && !isEditing && <MessageFoot thread={thread} message={message} />}
       </div>
@@ -123,14 +123,24 @@ function Waiting(): ReactNode {
 }
 
 /** How it ended, if that was not by itself. What was written is kept. */
-function MessageStatus({ message: { stored } }: { readonly message: ThreadMessage }): ReactNode {
+function MessageStatus({
+  thread,
+  message,
+}: {
+  readonly thread: ThreadStore;
+  readonly message: ThreadMessage;
+}): ReactNode {
+  const { stored } = message;
   if (stored === null || stored.status === "complete") return null;
   const { icon, text } = STATUSES[stored.status];
   return (
-    <p className="flex items-center gap-1.5 text-13 text-warn">
-      {icon}
-      {text}
-    </p>
+    <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-13">
+      <p className="flex items-center gap-1.5 text-warn">
+        {icon}
+        {text}
+      </p>
+      {stored.status !== "stopped" && <RetryReply thread={thread} message={message} />}
+    </div>
   );
 }
 
