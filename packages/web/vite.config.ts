@@ -1,8 +1,16 @@
 import tailwindcss from "@tailwindcss/vite";
-import { defaultClientConditions, defineConfig } from "vite";
+import { defaultClientConditions, defineConfig, type Plugin } from "vite";
+
+/** Every browser that runs the app reads woff2: the other formats of the formulas' fonts are left out. */
+const ONE_FONT_FORMAT: Plugin = {
+  name: "one-font-format",
+  enforce: "pre",
+  transform: (code, id) =>
+    id.includes("katex.min.css") ? code.replaceAll(/,url\([^)]+\) format\("(?:woff|truetype)"\)/g, "") : null,
+};
 
 export default defineConfig({
-  plugins: [tailwindcss()],
+  plugins: [ONE_FONT_FORMAT, tailwindcss()],
   resolve: { conditions: ["backscroll-source", ...defaultClientConditions] },
   oxc: { jsx: { runtime: "automatic" } },
   // Small files inlined as data: would be refused by the service's content security policy, images aside.

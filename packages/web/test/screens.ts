@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import { ADA, type AppStage } from "./app-test.ts";
 import { givenConversation } from "./list-fixture.ts";
+import { MARKDOWN } from "./markdown-sample.ts";
 
 /** One state of one page, as somebody sees it. */
 export interface Screen {
@@ -99,6 +100,19 @@ export const SCREENS: readonly Screen[] = [
     async show(page, stage) {
       await page.goto(`/c/${await givenChat(stage)}`);
       await page.getByRole("article").last().waitFor();
+    },
+  },
+  {
+    name: "conversation, all that Markdown can do",
+    async show(page, stage) {
+      const { id } = await stage.services.conversations.createConversation(ADA, { title: "All of Markdown" });
+      await stage.services.conversations.saveMessages(ADA, id, [
+        { role: "user", content: "Show me everything,\n  as **I** wrote it" },
+        { role: "assistant", content: MARKDOWN },
+      ]);
+      await page.goto(`/c/${id}`);
+      await page.getByRole("heading", { name: "What you asked" }).waitFor();
+      await page.getByRole("log").locator("math").first().waitFor({ state: "attached" });
     },
   },
   {

@@ -37,7 +37,14 @@ export function webRoutes(app: App, directory: string | null): void {
   const files = { root: directory, precompressed: true };
   app.get(
     "/assets/*",
-    serveStatic({ ...files, onFound: (_, c) => c.header("cache-control", "public, max-age=31536000, immutable") }),
+    serveStatic({
+      ...files,
+      onFound: (_, c) => {
+        c.header("cache-control", "public, max-age=31536000, immutable");
+        // A worker is under its own file's.
+        c.header("content-security-policy", policy);
+      },
+    }),
   );
   app.get(
     "/icon.svg",

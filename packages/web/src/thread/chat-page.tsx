@@ -1,14 +1,24 @@
-import { type ReactNode, useMemo } from "react";
+import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { useSearch } from "wouter";
 import { navigate } from "wouter/use-browser-location";
 import { conversationHref } from "../server/conversation-actions.ts";
 import { useConversation } from "../server/conversations.ts";
 import { ChatHeader } from "./chat-header.tsx";
 import { Composer } from "./composer.tsx";
+import type { Thread as ThreadView } from "./thread.tsx";
 import { threadOf } from "./open-threads.ts";
-import { Thread } from "./thread.tsx";
+import { ThreadSkeleton } from "./thread-skeleton.tsx";
 import { useReply } from "./use-reply.ts";
 import { useThreadState } from "./use-thread.ts";
+
+const SOON_MS = 300;
+
+const loadThread = async (): Promise<{ default: typeof ThreadView }> => ({
+  default: (await import("./thread.tsx")).Thread,
+});
+/** What shows messages is a third of the app: read beside the first answers, and before it is needed. */
+const Thread = lazy(loadThread);
+setTimeout(() => void loadThread().catch(() => undefined), location.pathname.startsWith("/c/") ? 0 : SOON_MS);
 
 /** @param conversationId null: a new one, made by its first message */
 export function ChatPage({ conversationId }: { readonly conversationId: string | null }): ReactNode {
@@ -42,12 +52,14 @@ function Conversation({ conversationId }: { readonly conversationId: string }): 
   };
   return (
     <>
-      <Thread
-        thread={thread}
-        count={conversation?.message_count}
-        messageId={messageId}
-        onJumpToLatest={forgetMessage}
-      />
+      <Suspense fallback={<ThreadSkeleton />}>
+        <Thread
+          thread={thread}
+          count={conversation?.message_count}
+          messageId={messageId}
+          onJumpToLatest={forgetMessage}
+        />
+      </Suspense>
       {phase !== "gone" && <Composer conversationId={conversationId} />}
     </>
   );

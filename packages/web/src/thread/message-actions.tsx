@@ -1,9 +1,10 @@
 import { Check, Copy, Pencil, RefreshCw, Trash2 } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { client } from "../server/client.ts";
 import { inWords } from "../server/query-client.ts";
 import { announce } from "../ui/announcer.tsx";
 import { Button, IconButton } from "../ui/button.tsx";
+import { useCopied } from "../ui/copy.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { toastError } from "../ui/toasts.tsx";
 import { focusComposer, focusMessage } from "./focus.ts";
@@ -64,30 +65,12 @@ export function MessageActions({ thread, message }: MessageActionsProps): ReactN
 }
 
 function CopyButton({ text }: { readonly text: string }): ReactNode {
-  const [isCopied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!isCopied) return;
-    const timer = setTimeout(() => setCopied(false), 1_500);
-    return () => clearTimeout(timer);
-  }, [isCopied]);
+  const [isCopied, copy] = useCopied();
   return (
-    <IconButton label="Copy" onClick={() => void copyText(text).then(setCopied)}>
+    <IconButton label="Copy" onClick={() => copy(text)}>
       {isCopied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}
     </IconButton>
   );
-}
-
-/** @returns whether the clipboard has it */
-async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    announce("Copied");
-    return true;
-  } catch {
-    // Without TLS, or when the browser's user said no.
-    toastError("The browser did not let the page write to the clipboard.");
-    return false;
-  }
 }
 
 async function deleteMessage(thread: ThreadStore, id: string): Promise<void> {
