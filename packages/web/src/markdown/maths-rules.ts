@@ -1,12 +1,5 @@
 import type { TokenizerAndRendererExtension } from "marked";
 
-/** A formula, as LaTeX writes it. */
-export interface MathsToken {
-  readonly type: "maths" | "mathsBlock";
-  readonly raw: string;
-  readonly tex: string;
-}
-
 /** Longer ones are no formulas, and what opens one without closing it is looked for no further. */
 const CHARS_MAX = 4_000;
 
