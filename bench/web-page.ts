@@ -2,6 +2,7 @@ import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 
 const SCROLLED_PX = 20_000;
 const WHEEL_PX = 400;
+const OLDER_MESSAGES = /messages\?.*before=/;
 
 /** The app in a browser that has seen nothing of it yet. */
 export class WebPage {
@@ -130,20 +131,25 @@ export async function measureDrift(web: WebPage, conversationId: string): Promis
   await openConversation(web, conversationId);
   let drift = 0;
   for (let page = 0; page < 5; page += 1) {
-    const answer = web.page.waitForResponse(/messages\?.*before=/);
     // The answer is held until the scrolling has ended: from then on nothing may move.
-    await web.page.route(/messages\?.*before=/, async (route) => {
-      await settled(web.page);
-      await startWatching(web.page);
+    const held = Promise.withResolvers<void>();
+    let isAsked = false;
+    await web.page.route(OLDER_MESSAGES, async (route) => {
+      isAsked = true;
+      await held.promise;
       await route.continue();
     });
-    for (let asked = false; !asked;) {
+    while (!isAsked) {
       await web.page.mouse.wheel(0, -2 * WHEEL_PX);
-      asked = await Promise.race([answer.then(() => true), settled(web.page).then(() => false)]);
+      await settled(web.page);
     }
+    await startWatching(web.page);
+    const answer = web.page.waitForResponse(OLDER_MESSAGES);
+    held.resolve();
+    await answer;
     await settled(web.page);
     drift = Math.max(drift, await web.page.evaluate(() => (globalThis as unknown as { drift: number }).drift));
-    await web.page.unroute(/messages\?.*before=/);
+    await web.page.unroute(OLDER_MESSAGES);
   }
   return drift;
 }

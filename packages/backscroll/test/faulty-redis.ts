@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { createClient } from "redis";
+import { keptPort } from "./free-port.ts";
 import { startRedis } from "./redis-server.ts";
 import { temporaryDirectory } from "./service-process.ts";
 
@@ -50,22 +50,4 @@ export async function startFaultyRedis(args: readonly string[] = []): Promise<Fa
       running = await startRedis(settings, port);
     },
   };
-}
-
-/** Below the ports that the system gives to connections: there one would take it while Redis is away. */
-const PORTS = { first: 15_000, count: 15_000 };
-
-async function keptPort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    const server = createServer().listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-    } catch {
-      continue; // taken: another one
-    }
-    server.close();
-    await once(server, "close");
-    return port;
-  }
 }

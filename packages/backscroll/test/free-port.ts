@@ -11,3 +11,22 @@ export async function freePort(): Promise<number> {
   await once(server, "close");
   return address.port;
 }
+
+/** Below the ports that the system gives to connections: there one would take it while its server is away. */
+const PORTS = { first: 15_000, count: 15_000 };
+
+/** @returns a port of loopback that stays free while its server is away */
+export async function keptPort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue; // taken: another one
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+}

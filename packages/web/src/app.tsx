@@ -10,11 +10,18 @@ import { ChatPage } from "./thread/chat-page.tsx";
 import { Announcer } from "./ui/announcer.tsx";
 import { Delayed } from "./ui/delayed.tsx";
 import { FailureRow } from "./ui/failure-row.tsx";
+import { loadPart } from "./ui/load-part.ts";
 import { Toasts } from "./ui/toasts.tsx";
 
-const SearchPage = lazy(async () => ({ default: (await import("./search/search-page.tsx")).SearchPage }));
-const SettingsPage = lazy(async () => ({ default: (await import("./settings/settings-page.tsx")).SettingsPage }));
-const OperatorPage = lazy(async () => ({ default: (await import("./operator/operator-page.tsx")).OperatorPage }));
+const SearchPage = lazy(async () => ({
+  default: (await loadPart(() => import("./search/search-page.tsx"))).SearchPage,
+}));
+const SettingsPage = lazy(async () => ({
+  default: (await loadPart(() => import("./settings/settings-page.tsx"))).SettingsPage,
+}));
+const OperatorPage = lazy(async () => ({
+  default: (await loadPart(() => import("./operator/operator-page.tsx"))).OperatorPage,
+}));
 
 export function App(): ReactNode {
   return (

@@ -1,10 +1,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
-import { reloadForNewerVersion } from "./shell/newer-version.ts";
 import "./styles.css";
-
-reloadForNewerVersion();
 const root = document.getElementById("app");
 if (!root) throw new Error("the page has no #app");
 createRoot(root).render(

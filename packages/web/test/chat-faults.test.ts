@@ -1,7 +1,7 @@
 import pg from "pg";
 import { expect, onTestFinished } from "vitest";
 import { type FaultyRedis, startFaultyRedis } from "../../backscroll/test/faulty-redis.ts";
-import { freePort } from "../../backscroll/test/free-port.ts";
+import { keptPort } from "../../backscroll/test/free-port.ts";
 import { type ScriptedModel, startScriptedModel } from "../../backscroll/test/scripted-model.ts";
 import { type ServiceProcess, startService } from "../../backscroll/test/service-process.ts";
 import { newSchema } from "../../backscroll/test/services.ts";
@@ -22,7 +22,7 @@ async function startFragile(environment: Record<string, string> = {}): Promise<F
   onTestFinished(drop);
   const model = await startScriptedModel();
   onTestFinished(() => model.close());
-  const port = await freePort();
+  const port = await keptPort();
   let running: ServiceProcess;
   const start = async (): Promise<void> => {
     running = await startService(["--port", String(port)], {

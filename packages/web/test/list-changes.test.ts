@@ -180,6 +180,8 @@ test("what changes elsewhere reads one conversation again, not the pages that ar
   const id = await givenConversation(stage, "Trip to Rome");
   const page = await stage.open("/");
   await rowOf(page, "Trip to Rome").waitFor();
+  // Once when the page opens, and once when what changes is heard of.
+  await expect.poll(() => page.evaluate(countListReads), POLL).toBeGreaterThanOrEqual(2);
   const asked: string[] = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   await expect
@@ -263,6 +265,10 @@ test("a conversation is exported as Markdown and as JSON", async ({ stage }) => 
     expect((await download).suggestedFilename()).toBe(name);
   }
 });
+
+function countListReads(): number {
+  return performance.getEntriesByType("resource").filter(({ name }) => name.includes("/api/conversations?")).length;
+}
 
 type Stage = Parameters<typeof givenConversation>[0];
 

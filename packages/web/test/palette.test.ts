@@ -64,6 +64,7 @@ test("its commands do what they say", async ({ stage }) => {
     .poll(() => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), POLL)
     .toBe("dark");
   await page.reload();
+  await page.getByText("No conversations yet.").waitFor();
   expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe("dark");
   await run(page, "toggle sidebar");
   await page.getByRole("navigation", { name: "Conversations" }).waitFor({ state: "hidden" });

@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { ADA, type AppStage } from "./app-test.ts";
+import { composerOf, say } from "./chat-fixture.ts";
 import { givenConversation } from "./list-fixture.ts";
 import { MARKDOWN } from "./markdown-sample.ts";
 
@@ -116,6 +117,102 @@ export const SCREENS: readonly Screen[] = [
     },
   },
   {
+    name: "conversation, a reply being written",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await say(page, "And for four?");
+      (await stage.services.nextReply()).say("Twice as much, about **$60**, and");
+      await page.getByText("Twice as much").waitFor();
+      await page.getByRole("button", { name: "Stop" }).waitFor();
+    },
+  },
+  {
+    name: "conversation, a reply stopped",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await say(page, "And for four?");
+      (await stage.services.nextReply()).say("Twice as much, about");
+      await page.getByText("Twice as much").waitFor();
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByRole("article").last().getByText("Stopped").waitFor();
+    },
+  },
+  {
+    name: "conversation, a reply failed",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await say(page, "And for four?");
+      const reply = await stage.services.nextReply();
+      reply.say("Twice as much, about");
+      await page.getByText("Twice as much").waitFor();
+      reply.fail(new Error("the model went away"));
+      await page.getByText("The reply failed.").waitFor();
+    },
+  },
+  {
+    name: "conversation, a message not sent",
+    forgives: FAILED_REQUEST,
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().waitFor();
+      await page.route("**/api/conversations/messages", (route) => route.fulfill({ ...UNAVAILABLE, status: 400 }));
+      await say(page, "And for four?");
+      await page.getByText("Not sent.").waitFor();
+    },
+  },
+  {
+    name: "conversation, a message being edited",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().waitFor();
+      await composerOf(page).press("ArrowUp");
+      await page.getByRole("form", { name: "Edit message" }).waitFor();
+    },
+  },
+  {
+    name: "conversation, whether to delete a message",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().hover();
+      await page.getByRole("article").last().getByRole("button", { name: "Delete" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  {
+    name: "conversation, offline",
+    forgives: /Failed to load resource|ERR_/,
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().waitFor();
+      await composerOf(page).fill("And for four?");
+      await page.context().setOffline(true);
+      await page.getByText(/^Offline: your text/).waitFor();
+    },
+  },
+  {
+    name: "conversation, older messages not read",
+    forgives: FAILED_REQUEST,
+    async show(page, stage) {
+      const id = await givenChat(stage, 30);
+      await page.route("**/messages?**before=**", (route) => route.fulfill({ ...UNAVAILABLE, status: 500 }));
+      await page.goto(`/c/${id}`);
+      await page.getByRole("article").last().waitFor();
+      await page.getByRole("log").evaluate((log) => log.scrollTo(0, 0));
+      await page.getByText("Couldn't load older messages.").waitFor({ state: "attached" });
+      await page.getByRole("log").evaluate((log) => log.scrollTo(0, 0));
+    },
+  },
+  {
+    name: "conversation deleted, Undo",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage)}`);
+      await page.getByRole("article").last().waitFor();
+      await page.getByRole("button", { name: "More actions" }).click();
+      await page.getByRole("menuitem", { name: "Delete" }).click();
+      await page.getByRole("button", { name: "Undo" }).waitFor();
+    },
+  },
+  {
     name: "conversation that is not there",
     forgives: FAILED_REQUEST,
     async show(page) {
@@ -146,9 +243,14 @@ export const SCREENS: readonly Screen[] = [
   },
 ];
 
-async function givenChat(stage: AppStage): Promise<string> {
+/** @param more what was said before, in questions and answers */
+async function givenChat(stage: AppStage, more = 0): Promise<string> {
   const { id } = await stage.services.conversations.createConversation(ADA, { title: "Trip to Rome" });
   await stage.services.conversations.saveMessages(ADA, id, [
+    ...Array.from({ length: more }, (_, n) => [
+      { role: "user", content: `Question ${n}` } as const,
+      { role: "assistant", content: `Answer ${n}, which says a little more.` } as const,
+    ]).flat(),
     { role: "user", content: "Where do we eat in Rome?" },
     { role: "assistant", content: "In Trastevere: the streets behind Santa Maria have small places that cook well." },
     { role: "user", content: "And what does it cost?" },

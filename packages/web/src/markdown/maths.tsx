@@ -1,5 +1,6 @@
 import type katex from "katex";
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { loadPart } from "../ui/load-part.ts";
 import { classNames } from "../ui/class-names.ts";
 
 type Katex = typeof katex;
@@ -8,7 +9,7 @@ let loading: Promise<Katex> | undefined;
 
 /** A few hundred kilobytes that most conversations never need. */
 async function loadKatex(): Promise<Katex> {
-  loading ??= import("./katex.ts").then((module) => (loaded = module.katex));
+  loading ??= loadPart(() => import("./katex.ts")).then((module) => (loaded = module.katex));
   return loading;
 }
 
@@ -28,7 +29,7 @@ export function Maths({ tex, isBlock }: MathsProps): ReactNode {
       if (!isGone && place.current) setSet(typeset(setter, tex, { place: place.current, isBlock }));
     };
     if (loaded) set(loaded);
-    else loadKatex().then(set, () => (loading = undefined)); // the source stays; the next formula tries again
+    else void loadKatex().then(set);
     return () => {
       isGone = true;
     };

@@ -3,10 +3,11 @@ import { Button } from "../ui/button.tsx";
 import { classNames } from "../ui/class-names.ts";
 import { Breakable } from "./breakable.tsx";
 import { type ChartData, lineOf } from "./chart-data.ts";
+import { loadPart } from "../ui/load-part.ts";
 import { ChartTable, timeText, valueText } from "./chart-table.tsx";
 import { PLOT_HEIGHT } from "./plot-height.ts";
 
-const Plot = lazy(async () => ({ default: (await import("./plot.tsx")).Plot }));
+const Plot = lazy(async () => ({ default: (await loadPart(() => import("./plot.tsx"))).Plot }));
 
 interface ChartProps {
   readonly chart: ChartData;

@@ -25,8 +25,10 @@ const FOUND = 20;
 /** @returns what the palette offers for what was typed: conversations by title, recent ones when nothing was, commands */
 export function useOptions(typed: string): Options {
   const q = useDebounced(typed, SETTLED_MS);
-  const { data, error } = useConversations(q === "" ? {} : { q });
-  const found = flatten(data);
+  const { data, error, isPlaceholderData } = useConversations(q === "" ? {} : { q });
+  // Until the answer to what was typed is there, Enter must not go to something else.
+  const isStale = q !== typed || isPlaceholderData;
+  const found = isStale ? flatten(data).filter(({ title }) => includes(title, typed)) : flatten(data);
   const conversations = (q === "" ? byActivity(found).slice(0, RECENT) : found.slice(0, FOUND)).map(
     ({ conversation_id: id, title }): Option => ({
       key: id,
@@ -50,6 +52,10 @@ export function useOptions(typed: string): Options {
     { label: "Search", options: typed === "" ? [] : all },
   ];
   return { groups: groups.filter(({ options }) => options.length > 0), error };
+}
+
+function includes(title: string, typed: string): boolean {
+  return title.toLowerCase().includes(typed.toLowerCase());
 }
 
 /** @returns the last active ones first, pinned or not */

@@ -1,11 +1,14 @@
 import { lazy, type ReactNode, Suspense, useEffect } from "react";
 import { tinykeys } from "tinykeys";
 import { navigate } from "wouter/use-browser-location";
+import { loadPart } from "../ui/load-part.ts";
 import { useShell } from "./shell-context.ts";
 
-const loadPalette = async () => import("../palette/palette.tsx");
+const loadPalette = async () => loadPart(() => import("../palette/palette.tsx"));
 const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
-const KeyboardHelp = lazy(async () => ({ default: (await import("./keyboard-help.tsx")).KeyboardHelp }));
+const KeyboardHelp = lazy(async () => ({
+  default: (await loadPart(() => import("./keyboard-help.tsx"))).KeyboardHelp,
+}));
 
 const PRELOAD_AFTER_MS = 1_000;
 
@@ -40,7 +43,7 @@ export function Shortcuts({ overlay, onClose }: ShortcutsProps): ReactNode {
   }, [toggleSidebar, openPalette, openKeyboardHelp]);
   // Whoever presses Ctrl K types on at once: it should be here by then.
   useEffect(() => {
-    const timer = setTimeout(() => void loadPalette().catch(() => undefined), PRELOAD_AFTER_MS);
+    const timer = setTimeout(() => void loadPalette(), PRELOAD_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
   return (

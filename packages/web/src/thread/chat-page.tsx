@@ -4,6 +4,7 @@ import { navigate } from "wouter/use-browser-location";
 import { conversationHref } from "../server/conversation-actions.ts";
 import { useConversation } from "../server/conversations.ts";
 import { ChatHeader } from "./chat-header.tsx";
+import { loadPart } from "../ui/load-part.ts";
 import { Composer } from "./composer.tsx";
 import type { Thread as ThreadView } from "./thread.tsx";
 import { threadOf } from "./open-threads.ts";
@@ -14,11 +15,11 @@ import { useThreadState } from "./use-thread.ts";
 const SOON_MS = 300;
 
 const loadThread = async (): Promise<{ default: typeof ThreadView }> => ({
-  default: (await import("./thread.tsx")).Thread,
+  default: (await loadPart(() => import("./thread.tsx"))).Thread,
 });
 /** What shows messages is a third of the app: read beside the first answers, and before it is needed. */
 const Thread = lazy(loadThread);
-setTimeout(() => void loadThread().catch(() => undefined), location.pathname.startsWith("/c/") ? 0 : SOON_MS);
+setTimeout(() => void loadThread(), location.pathname.startsWith("/c/") ? 0 : SOON_MS);
 
 /** @param conversationId null: a new one, made by its first message */
 export function ChatPage({ conversationId }: { readonly conversationId: string | null }): ReactNode {

@@ -1,9 +1,17 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { tinykeys } from "tinykeys";
+import { copyText } from "../ui/copy.ts";
+import { edit } from "./message-editing.ts";
+import { lastReplyId } from "./message-places.ts";
+import type { ThreadMessage } from "./thread-message.ts";
 import type { ThreadRows } from "./thread-rows.ts";
 import type { ThreadStore } from "./thread-store.ts";
+import { regenerate } from "./turns.ts";
 
-/** j and k go to the next and the previous message, Home and End to the first and the last one of the conversation. */
+/**
+ * c copies the message in focus, e edits it and r has it written again, where its buttons would; j and k go to the next and the previous message, Home
+ * and End to the first and the last one of the conversation.
+ */
 export function useThreadKeys(thread: ThreadStore, { places }: ThreadRows, focusMessage: (id: string) => void): void {
   // Focused when the list shows it: it may have to be read first.
   const [wanted, setWanted] = useState<{ readonly id: string } | null>(null);
@@ -24,11 +32,24 @@ export function useThreadKeys(thread: ThreadStore, { places }: ThreadRows, focus
         j: go(() => beside(thread, 1)),
         k: go(() => beside(thread, -1)),
         Home: go(async () => ((await thread.openOldest()) === "shown" ? thread.ids[0] : undefined)),
+        c: on(thread, ({ content }) => void copyText(content)),
+        e: on(thread, ({ id, role, state }) => role === "user" && state === "stored" && edit(id)),
+        r: on(thread, ({ id }) => id === lastReplyId(thread) && regenerate(thread, id)),
         End: go(async () => ((await thread.openNewest()) === "shown" ? thread.ids.at(-1) : undefined)),
       },
       { ignore: isForSomethingElse },
     );
   }, [thread]);
+}
+
+/** @returns what does something with the message in focus, if there is one */
+function on(thread: ThreadStore, does: (message: ThreadMessage) => unknown): (event: KeyboardEvent) => void {
+  return (event) => {
+    const message = thread.message(focusedMessageId() ?? "");
+    if (message === null) return;
+    event.preventDefault();
+    does(message);
+  };
 }
 
 /** @returns the message that far from the one focused, which is read if it has to be; without one, a message that is seen */

@@ -16,7 +16,7 @@ export function useCopied(): [isCopied: boolean, copy: (text: string) => void] {
 }
 
 /** @returns whether the clipboard has it */
-async function copyText(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     announce("Copied");

@@ -1,9 +1,10 @@
 import { Ellipsis } from "lucide-react";
 import { lazy, type MouseEvent, type ReactNode, Suspense, useState } from "react";
 import { IconButton } from "./button.tsx";
+import { loadPart } from "./load-part.ts";
 import type { MenuItem } from "./menu.tsx";
 
-const Menu = lazy(async () => ({ default: (await import("./menu.tsx")).Menu }));
+const Menu = lazy(async () => ({ default: (await loadPart(() => import("./menu.tsx"))).Menu }));
 
 interface LazyMenuProps {
   readonly label: string;
