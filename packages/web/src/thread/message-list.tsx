@@ -87,12 +87,15 @@ export function MessageList({ thread, count, target, onJumpToLatest }: MessageLi
           <NewerEnd thread={thread} />
           <ReplyFailure thread={thread} />
         </div>
+        {isAway && (
+          // In the scroller: a wheel that turns over it turns that.
+          <div className="sticky bottom-3 z-10 flex h-0 items-end justify-center">
+            <Button className="shadow-lg" onClick={() => void jumpToLatest()}>
+              <ArrowDown size={16} aria-hidden /> Jump to latest
+            </Button>
+          </div>
+        )}
       </div>
-      {isAway && (
-        <Button className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-lg" onClick={() => void jumpToLatest()}>
-          <ArrowDown size={16} aria-hidden /> Jump to latest
-        </Button>
-      )}
     </div>
   );
 }
