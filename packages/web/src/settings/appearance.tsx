@@ -1,4 +1,5 @@
 import { type ReactNode, useSyncExternalStore } from "react";
+import { choose, FOLLOW_REPLIES, useChoice } from "../ui/choice.ts";
 import { chooseTheme, currentTheme, onTheme, type Theme } from "../ui/theme.ts";
 import { Section } from "./section.tsx";
 
@@ -9,6 +10,7 @@ const THEMES: readonly (readonly [Theme, string])[] = [
 ];
 
 export function Appearance(): ReactNode {
+  const follows = useChoice(FOLLOW_REPLIES);
   const chosen = useSyncExternalStore(onTheme, currentTheme);
   return (
     <Section id="appearance" title="Appearance">
@@ -27,6 +29,16 @@ export function Appearance(): ReactNode {
           </label>
         ))}
       </fieldset>
+      <label className="flex min-h-8 flex-wrap items-center gap-x-2 text-14">
+        <input
+          type="checkbox"
+          checked={follows}
+          onChange={({ target }) => choose(FOLLOW_REPLIES, target.checked)}
+          className="size-4 accent-accent"
+        />
+        Follow a reply while it is written
+        <span className="text-13 text-ink2">as long as the end of the conversation is in sight</span>
+      </label>
     </Section>
   );
 }

@@ -3,6 +3,7 @@ import { useLocation } from "wouter";
 import { Sidebar } from "../list/sidebar.tsx";
 import { leaveDeleted } from "../server/conversation-actions.ts";
 import { keepConversationsFresh, onDeleted } from "../server/fresh-conversations.ts";
+import { choose, isChosen, SIDEBAR } from "../ui/choice.ts";
 import { useModal } from "../ui/dialog.tsx";
 import { ConnectionBanner } from "./connection-banner.tsx";
 import { ShellContext } from "./shell-context.ts";
@@ -13,18 +14,22 @@ import { useVisualHeight } from "./use-visual-height.ts";
 /** What is around every page: the sidebar (a drawer where it is narrow), the banner, the skip link. */
 export function Shell({ children }: { readonly children: ReactNode }): ReactNode {
   const isNarrow = useNarrow();
-  const [isOpen, setOpen] = useState(!isNarrow);
+  const [isOpen, setOpen] = useState(!isNarrow && isChosen(SIDEBAR));
   const [overlay, setOverlay] = useState<Overlay>(null);
   const [location] = useLocation();
   useVisualHeight();
   useEffect(keepConversationsFresh, []);
   useEffect(() => onDeleted(leaveDeleted), []);
-  useEffect(() => setOpen(!isNarrow), [isNarrow]);
+  useEffect(() => setOpen(!isNarrow && isChosen(SIDEBAR)), [isNarrow]);
   // In a drawer, going somewhere is the end of choosing.
   useEffect(() => {
     if (isNarrow) setOpen(false);
   }, [location, isNarrow]);
-  const toggle = useCallback(() => setOpen((isOpen) => !isOpen), []);
+  const toggle = useCallback(() => {
+    // A drawer is open for a moment only.
+    if (!isNarrow) choose(SIDEBAR, !isOpen);
+    setOpen(!isOpen);
+  }, [isNarrow, isOpen]);
   const close = useCallback(() => setOpen(false), []);
   const closeOverlay = useCallback((closed: Overlay) => setOverlay((now) => (now === closed ? null : now)), []);
   const shell = useMemo(() => {

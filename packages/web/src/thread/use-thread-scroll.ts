@@ -1,5 +1,6 @@
 import { defaultRangeExtractor, type Range, type ReactVirtualizer, useVirtualizer } from "@tanstack/react-virtual";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { FOLLOW_REPLIES, useChoice } from "../ui/choice.ts";
 import { HEAD_PX } from "./thread-ends.tsx";
 import { leaveAt, placeLeft } from "./thread-place.ts";
 import type { ThreadRow, ThreadRows } from "./thread-rows.ts";
@@ -21,6 +22,8 @@ interface ThreadScroll {
 
 /** Nearer to the end than this, the thread stays there when something comes. */
 const PINNED_PX = 24;
+/** Not even at the end. */
+const NEVER_PX = -1;
 const AWAY_PX = 200;
 /** Further messages are read when fewer pixels than this are left of those that are held. */
 const AHEAD_PX = 3_000;
@@ -36,6 +39,7 @@ export function useThreadScroll(thread: ThreadStore, list: ThreadRows, keptId: s
   const scroller = useRef<HTMLDivElement>(null);
   const foot = useRef<HTMLDivElement>(null);
   const [isAway, setAway] = useState(false);
+  const follows = useChoice(FOLLOW_REPLIES);
   const keptIndex = keptId === null ? undefined : places.get(keptId);
   const widthPx = useRef(WIDTH_PX_MAX);
   const estimateSize = (index: number): number => estimatePx(thread, rows[index], widthPx.current);
@@ -47,8 +51,8 @@ export function useThreadScroll(thread: ThreadStore, list: ThreadRows, keptId: s
     estimateSize,
     rangeExtractor: useCallback((range: Range) => withKept(range, keptIndex), [keptIndex]),
     anchorTo: "end",
-    followOnAppend: useFollowing(thread),
-    scrollEndThreshold: PINNED_PX,
+    followOnAppend: useFollowing(thread) && follows,
+    scrollEndThreshold: follows ? PINNED_PX : NEVER_PX,
     overscan: 5,
     paddingStart: HEAD_PX,
     directDomUpdates: true,
@@ -64,7 +68,7 @@ export function useThreadScroll(thread: ThreadStore, list: ThreadRows, keptId: s
     virtualizer.scrollToEnd();
   }, [thread, virtualizer]);
   usePlace(thread, { scroller, virtualizer, showEnd, rows });
-  useStaysAtEnd(thread, [scroller, foot], showEnd);
+  useStaysAtEnd(thread, [scroller, foot], { showEnd, follows });
   useLayoutEffect(() => {
     // Not asked for each row: that would be a layout of the page each time.
     const observer = new ResizeObserver(([entry]) => {
@@ -162,16 +166,16 @@ function placeAt(offsetPx: number, virtualizer: ThreadVirtualizer, rows: readonl
 function useStaysAtEnd(
   thread: ThreadStore,
   parts: readonly RefObject<HTMLElement | null>[],
-  showEnd: () => void,
+  { showEnd, follows }: { readonly showEnd: () => void; readonly follows: boolean },
 ): void {
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      if (thread.readingPlace === null) showEnd();
+      if (thread.readingPlace === null && follows) showEnd();
     });
     for (const { current } of parts) if (current) observer.observe(current);
     return () => observer.disconnect();
     // oxlint-disable-next-line exhaustive-deps -- the parts are the same for good
-  }, [thread, showEnd]);
+  }, [thread, showEnd, follows]);
 }
 
 /** Whoever sends something sees it, wherever they were. */
