@@ -148,7 +148,8 @@ export async function measureDrift(web: WebPage, conversationId: string): Promis
     held.resolve();
     await answer;
     await settled(web.page);
-    drift = Math.max(drift, await web.page.evaluate(() => (globalThis as unknown as { drift: number }).drift));
+    const measured = web.page.evaluate(() => (globalThis as unknown as { watched: { drift: number } }).watched.drift);
+    drift = Math.max(drift, await measured);
     await web.page.unroute(OLDER_MESSAGES);
   }
   return drift;
@@ -160,11 +161,17 @@ async function startWatching(page: Page): Promise<void> {
     const log = document.querySelector('[role="log"]')?.getBoundingClientRect();
     if (!log) throw new Error("there is no thread");
     const read = document.elementFromPoint(log.left + log.width / 2, log.top + log.height / 2)?.closest("article");
-    const state = globalThis as unknown as { drift: number };
-    state.drift = 0;
-    const top = (): number => read?.getBoundingClientRect().top ?? 0;
+    const id = read?.getAttribute("data-message-id");
+    if (!id) throw new Error("nothing is read in the middle of the page");
+    const state = { drift: 0 };
+    // A page that is watched again forgets the one before.
+    Object.assign(globalThis, { watched: state });
+    // By its name: what is painted counts, not which element it is. Not there for a frame, it is as far away as can be.
+    const top = (): number =>
+      document.querySelector(`[data-message-id="${id}"]`)?.getBoundingClientRect().top ?? Number.POSITIVE_INFINITY;
     const firstTop = top();
     const watch = (): void => {
+      if ((globalThis as unknown as { watched: unknown }).watched !== state) return;
       state.drift = Math.max(state.drift, Math.abs(top() - firstTop));
       requestAnimationFrame(watch);
     };
