@@ -29,7 +29,11 @@ export interface AppStage {
   forgive(pattern: RegExp): void;
 }
 
-export const test = base.extend<{ browser: Browser; stage: AppStage }>({
+type Settings = Parameters<typeof scriptedServices>[0];
+
+export const test = base.extend<{ browser: Browser; settings: Settings; stage: AppStage }>({
+  /** of the service */
+  settings: {},
   // One for all files of a worker: they share this module, whose hooks would be the first file's only.
   browser: [
     // oxlint-disable-next-line no-empty-pattern -- how Vitest reads a fixture's dependencies
@@ -40,8 +44,8 @@ export const test = base.extend<{ browser: Browser; stage: AppStage }>({
     },
     { scope: "worker" },
   ],
-  stage: async ({ browser }, use) => {
-    const services = await scriptedServices({ local: true });
+  stage: async ({ browser, settings }, use) => {
+    const services = await scriptedServices({ local: true, ...settings });
     const complaints: string[] = [];
     const forgiven: RegExp[] = [];
     let context: BrowserContext | undefined;

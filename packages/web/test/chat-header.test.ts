@@ -66,6 +66,7 @@ test("on a phone everything is behind the three dots", async ({ stage }) => {
     "Archive",
     "Export as Markdown",
     "Export as JSON",
+    "Plain page",
     "Delete",
   ]);
   await page.getByRole("menuitem", { name: "Rename" }).tap();

@@ -213,6 +213,21 @@ export const SCREENS: readonly Screen[] = [
     },
   },
   {
+    name: "plain page",
+    async show(page, stage) {
+      await page.goto(`/c/${await givenChat(stage, 120)}/plain`);
+      await page.getByRole("heading", { name: "Trip to Rome" }).waitFor();
+    },
+  },
+  {
+    name: "plain page that is not there",
+    forgives: FAILED_REQUEST,
+    async show(page) {
+      await page.goto("/c/not-there/plain");
+      await page.getByRole("heading", { name: "No such conversation" }).waitFor();
+    },
+  },
+  {
     name: "conversation that is not there",
     forgives: FAILED_REQUEST,
     async show(page) {

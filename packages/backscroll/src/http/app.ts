@@ -25,6 +25,7 @@ import { answerErased, meRoutes } from "./me.ts";
 import { countErrors, countStreams, type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
 import { operatorRoutes } from "./operator.ts";
+import { asksForPlainPage, PLAIN_PAGE, plainPageRoutes, plainProblem } from "./plain-page.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -93,8 +94,11 @@ export function createApp(deps: Deps, options: AppOptions): App {
   }
   loginRoutes(app, options.login, requestTimeoutMs);
 
-  app.use("/api/*", authenticated(options.findCredentials, answerErased));
-  if (limits) app.use("/api/*", limits.byCaller);
+  const ofCallers = ["/api/*", PLAIN_PAGE];
+  if (limits) app.use(PLAIN_PAGE, limits.failedLogins);
+  for (const path of ofCallers) app.use(path, authenticated(options.findCredentials, answerErased));
+  if (limits) for (const path of ofCallers) app.use(path, limits.byCaller);
+  plainPageRoutes(app);
   const readBodyWithinLimit = readBody(bodyBytesMax, requestTimeoutMs);
   app.on(["POST", "PUT", "PATCH"], "/api/*", (c, next) =>
     c.req.path === "/api/import" ? next() : readBodyWithinLimit(c, next),
@@ -115,9 +119,10 @@ export function createApp(deps: Deps, options: AppOptions): App {
   operatorRoutes(app, options.operator);
 
   const countError = countErrors(options.metrics.registry);
-  const answerProblem = (error: BackscrollError, c: Context): Response => {
+  const answerProblem = async (error: BackscrollError, c: Context): Promise<Response> => {
     countError(error.code);
-    return problemResponse(error, c.var.requestId);
+    const problem = problemResponse(error, c.var.requestId);
+    return asksForPlainPage(c) ? plainProblem(error, problem) : problem;
   };
   app.notFound((c) => answerProblem(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c));
   app.onError(async (error, c) => answerProblem(await toBackscrollError(error, c), c));

@@ -9,7 +9,7 @@ import {
   refreshTrash,
   showConversation,
 } from "./conversation-cache.ts";
-import { inWords, noticeLogout } from "./query-client.ts";
+import { inWords } from "./query-client.ts";
 
 /** What the web app changes of a conversation. Each is shown at once, and taken back when the service refuses. */
 type Change = Pick<ConversationChanges, "title" | "pinned" | "archived">;
@@ -101,7 +101,6 @@ function formerly({ title, pinned, archived }: Conversation, changes: Change): C
 }
 
 function refused(what: string, error: unknown): void {
-  noticeLogout(error);
   toastError(`${what} ${inWords(error)}`);
 }
 

@@ -2,7 +2,7 @@ import { BackscrollApiError, type Change } from "backscroll-client";
 import { onChange } from "./change-feed.ts";
 import { client } from "./client.ts";
 import { forgetConversation, LISTS, refreshTrash, showConversation } from "./conversation-cache.ts";
-import { noticeLogout, queryClient } from "./query-client.ts";
+import { queryClient } from "./query-client.ts";
 import { noteReply } from "./replying.ts";
 
 /** Changes come in bursts: a turn alone makes five. */
@@ -74,7 +74,6 @@ async function readAgain(id: string): Promise<void> {
     const conversation = await client.getConversation(id);
     showConversation(conversation);
   } catch (error) {
-    noticeLogout(error);
     if (error instanceof BackscrollApiError && error.code === "conversation_not_found") forget(id);
     else setTimeout(() => refreshSoon(id), AGAIN_MS);
   }

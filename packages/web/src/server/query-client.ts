@@ -1,10 +1,8 @@
-import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { QueryClient } from "@tanstack/react-query";
 import { BackscrollApiError, BackscrollConnectionError } from "backscroll-client";
 
 /** What the server was asked, and what it said. Its keys: `keys.ts`. */
 export const queryClient: QueryClient = new QueryClient({
-  queryCache: new QueryCache({ onError: noticeLogout }),
-  mutationCache: new MutationCache({ onError: noticeLogout }),
   defaultOptions: {
     queries: {
       // The SDK has tried again already; the change feed says when something is stale.
@@ -17,9 +15,9 @@ export const queryClient: QueryClient = new QueryClient({
   },
 });
 
-/** The login ended, or the key was revoked: whatever was being done, the login screen comes. */
-export function noticeLogout(error: unknown): void {
-  if (error instanceof BackscrollApiError && error.code === "unauthenticated") queryClient.setQueryData(["me"], null);
+/** Nobody is logged in any more. */
+export function noticeLogout(): void {
+  queryClient.setQueryData(["me"], null);
 }
 
 /** @returns an error in words for whoever looks at the page */

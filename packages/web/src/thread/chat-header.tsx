@@ -1,9 +1,9 @@
 import type { ConversationSummary } from "backscroll-client";
-import { Download } from "lucide-react";
+import { Download, FileText } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { archiveItem, deleteItem, exportItems, pinItem, renameItem } from "../list/conversation-menu.tsx";
 import { RenameField } from "../list/rename-field.tsx";
-import { renameConversation } from "../server/conversation-actions.ts";
+import { conversationHref, renameConversation } from "../server/conversation-actions.ts";
 import { useConversation } from "../server/conversations.ts";
 import { PageHeader } from "../shell/page-header.tsx";
 import { useNarrow } from "../shell/use-narrow.ts";
@@ -88,6 +88,15 @@ function moreItems(conversation: ConversationSummary, rename: (() => void) | nul
     pinItem(conversation),
     archiveItem(conversation),
     ...(rename === null ? [] : exportItems(conversation)),
+    plainPageItem(conversation),
     deleteItem(conversation),
   ];
+}
+
+function plainPageItem({ conversation_id: id }: ConversationSummary): MenuItem {
+  return {
+    label: "Plain page",
+    icon: <FileText size={16} aria-hidden />,
+    run: () => location.assign(`${conversationHref(id)}/plain`),
+  };
 }

@@ -23,7 +23,7 @@ interface ThreadScroll {
 /** Nearer to the end than this, the thread stays there when something comes. */
 const PINNED_PX = 24;
 /** Not even at the end. */
-const NEVER_PX = -1;
+const NEVER_PX = Number.NEGATIVE_INFINITY;
 const AWAY_PX = 200;
 /** Further messages are read when fewer pixels than this are left of those that are held. */
 const AHEAD_PX = 3_000;
