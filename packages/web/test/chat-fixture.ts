@@ -33,9 +33,9 @@ export async function expectShown(page: Page, ...texts: readonly string[]): Prom
 }
 
 /** @returns the messages of the conversation that is open, as the service has them */
-export async function stored(stage: AppStage, page: Page): Promise<string[]> {
+export async function stored(stage: AppStage, page: Page, user: string = ADA): Promise<string[]> {
   const id = new URL(page.url()).pathname.split("/").at(-1) ?? "";
-  const { messages } = await stage.services.conversations.getFullHistory(ADA, id);
+  const { messages } = await stage.services.conversations.getFullHistory(user, id);
   return messages.map(
     ({ role, content, status }) => `${role}: ${content}${role === "assistant" ? ` (${status})` : ""}`,
   );
