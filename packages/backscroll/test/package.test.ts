@@ -20,7 +20,10 @@ if (!(failure instanceof BackscrollError)) throw new Error("expected BackscrollE
 const client = createClient({ baseUrl: "http://localhost", fetch: async (input, init) => backscroll.fetch(new Request(input, init)) });
 const absent: unknown = await client.getConversation("absent").catch((error: unknown) => error);
 if (!(absent instanceof BackscrollApiError)) throw new Error("expected BackscrollApiError");
-console.log(saved.seq, failure.code, absent.code);
+const page = await backscroll.fetch(new Request("http://localhost/"));
+const [, script = ""] = /<script type="module"[^>]* src="([^"]+)"/.exec(await page.text()) ?? [];
+const asset = await backscroll.fetch(new Request(new URL(script, "http://localhost/")));
+console.log(saved.seq, failure.code, absent.code, page.status, asset.status, asset.headers.get("content-type"));
 await backscroll.close();
 `;
 
@@ -67,7 +70,7 @@ test("the packed packages install, type-check and run as a consumer would use th
 
   run("tsc", ["-p", consumer], consumer);
   const stdout = run(process.execPath, ["out/main.js"], consumer, { DATABASE_URL: databaseUrl });
-  expect(stdout.trim()).toBe("1 conversation_not_found conversation_not_found");
+  expect(stdout.trim()).toBe("1 conversation_not_found conversation_not_found 200 200 text/javascript; charset=utf-8");
   const version = run(
     process.execPath,
     [join(modules, "backscroll", "dist", "cli", "main.js"), "--version"],

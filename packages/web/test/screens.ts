@@ -69,6 +69,7 @@ export const SCREENS: readonly Screen[] = [
     name: "palette",
     async show(page, stage) {
       await givenConversations(stage);
+      await composerOf(page).waitFor();
       await page.keyboard.press("Control+k");
       await page.getByRole("option", { name: "Trip to Rome" }).first().waitFor();
     },
@@ -215,7 +216,7 @@ export const SCREENS: readonly Screen[] = [
   {
     name: "plain page",
     async show(page, stage) {
-      await page.goto(`/c/${await givenChat(stage, 120)}/plain`);
+      await page.goto(`/c/${await givenChat(stage, 40)}/plain`);
       await page.getByRole("heading", { name: "Trip to Rome" }).waitFor();
     },
   },

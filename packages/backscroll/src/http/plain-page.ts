@@ -56,11 +56,11 @@ export async function plainProblem(error: BackscrollError, problem: Response): P
     problem.status === 401 ? "Log in first" : problem.status === 404 ? "No such conversation" : "This cannot be shown";
   const page = document(
     title,
-    html`<header>
-        <h1>${title}</h1>
-        <p>${error.message}</p>
-      </header>
-      <nav aria-label="Backscroll"><a href="/">Open Backscroll</a></nav>`,
+    html`<main>
+      <h1>${title}</h1>
+      <p>${error.message}</p>
+      <p><a href="/">Open Backscroll</a></p>
+    </main>`,
   );
   const headers = new Headers(problem.headers);
   headers.set("content-type", "text/html; charset=utf-8");
