@@ -48,7 +48,9 @@ export function Sidebar({ isDrawer = false }: { readonly isDrawer?: boolean }): 
           <KeyHint keys="Ctrl K" />
         </button>
       </div>
-      <ConversationList isDrawer={isDrawer} onEmptied={focusNewChat} />
+      <div className="flex min-h-0 flex-1 flex-col">
+        <ConversationList isDrawer={isDrawer} onEmptied={focusNewChat} />
+      </div>
       <SidebarFooter isDrawer={isDrawer} />
     </div>
   );

@@ -25,6 +25,7 @@ export function Composer({ conversationId }: { readonly conversationId: string |
   const [isBeginning, setBeginning] = useState(false);
   const { phase } = useTurnState(conversationId);
   const obstacle = useObstacle(text, phase !== "idle" || isBeginning);
+  const isNarrow = useNarrow();
   useGrowing(field, text);
   useFocus(field);
 
@@ -51,6 +52,8 @@ export function Composer({ conversationId }: { readonly conversationId: string |
   };
   const stop = (): void => {
     if (conversationId === null) return;
+    // The button goes; on a phone a keyboard would come up instead.
+    if (!isNarrow) field.current?.focus();
     stopReply(threadOf(conversationId)).catch((error: unknown) => toastError(`Not stopped. ${inWords(error)}`));
   };
   useEscape(phase === "replying" ? stop : null);
