@@ -58,7 +58,11 @@ export async function givenMessages(stage: AppStage, count: number): Promise<Lon
 export async function shownNumbers(page: Page): Promise<number[]> {
   return page.getByRole("article").evaluateAll((rows) =>
     rows
-      .map((row) => ({ nth: Number(/Message (\d+)/.exec(row.textContent)?.[1]), top: row.getBoundingClientRect().top }))
+      .map((row) => {
+        // Not the row's own text: the time stands behind it, without a space.
+        const text = row.querySelector("[data-message-text]")?.textContent ?? "";
+        return { nth: Number(/Message (\d+)/.exec(text)?.[1]), top: row.getBoundingClientRect().top };
+      })
       .toSorted((a, b) => a.top - b.top)
       .map(({ nth }) => nth),
   );
@@ -76,4 +80,100 @@ export async function expectAtEnd(page: Page): Promise<void> {
   const fromEnd = (): Promise<number> =>
     page.getByRole("log").evaluate((log) => log.scrollHeight - log.clientHeight - log.scrollTop);
   await expect.poll(fromEnd, POLL).toBeLessThanOrEqual(1);
+}
+
+/** What was seen on a way through a thread. */
+export interface Walk {
+  /** the numbers of the messages that were in sight, each once */
+  readonly seen: readonly number[];
+  /** frames that showed something wrong */
+  readonly faults: readonly string[];
+  /** of all that is held, at the end */
+  readonly heightPx: number;
+}
+
+/** Scrolls by so many pixels a frame until the nth message is seen, as a wheel does, and looks at every frame. */
+export async function scrollThrough(
+  page: Page,
+  way: { readonly stepPx: number; readonly until: number },
+): Promise<Walk> {
+  return page.evaluate(async ({ stepPx, until }) => {
+    const log = document.querySelector<HTMLElement>('[role="log"]');
+    if (!log) throw new Error("there is no thread");
+    const seen = new Set<number>();
+    const faults: string[] = [];
+    const nextFrame = (): Promise<unknown> => new Promise((done) => requestAnimationFrame(done));
+    const look = (): void => {
+      const { top, bottom } = log.getBoundingClientRect();
+      const numberOf = (row: Element): number =>
+        Number(/Message (\d+)/.exec(row.querySelector("[data-message-text]")?.textContent ?? "")?.[1]);
+      const shown = [...log.querySelectorAll("article")]
+        .map((row) => ({ nth: numberOf(row), box: row.getBoundingClientRect() }))
+        .filter(({ box }) => box.bottom > top && box.top < bottom)
+        .toSorted((a, b) => a.box.top - b.box.top);
+      for (const [at, { nth }] of shown.entries()) {
+        seen.add(nth);
+        const before = shown[at - 1];
+        if (before && nth !== before.nth + 1) faults.push(`${nth} after ${before.nth}`);
+      }
+    };
+    look();
+    for (let stillFrames = 0; !seen.has(until) && stillFrames < 600;) {
+      const before = log.scrollTop;
+      log.scrollBy(0, stepPx);
+      await nextFrame();
+      look();
+      stillFrames = log.scrollTop === before ? stillFrames + 1 : 0;
+    }
+    return { seen: [...seen], faults: faults.slice(0, 20), heightPx: log.scrollHeight };
+  }, way);
+}
+
+/** Follows the message in the middle of the thread from now on, frame by frame. */
+export async function startWatching(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const log = document.querySelector('[role="log"]')?.getBoundingClientRect();
+    if (!log) throw new Error("there is no thread");
+    const middle = log.top + log.height / 2;
+    const read = [...document.querySelectorAll('[role="log"] article')].find((row) => {
+      const { top, bottom } = row.getBoundingClientRect();
+      return top <= middle && bottom > middle;
+    });
+    if (!read) throw new Error("no message is in the middle");
+    const watched = { driftPx: 0, frames: 0, isOver: false };
+    Object.assign(globalThis, { watched });
+    const firstTop = read.getBoundingClientRect().top;
+    const watch = (): void => {
+      watched.frames += 1;
+      const moved = read.isConnected ? Math.abs(read.getBoundingClientRect().top - firstTop) : Number.POSITIVE_INFINITY;
+      watched.driftPx = Math.max(watched.driftPx, moved);
+      if (!watched.isOver) requestAnimationFrame(watch);
+    };
+    watch();
+  });
+}
+
+/** @returns px by which the message moved at most since then */
+export async function stopWatching(page: Page): Promise<number> {
+  await twentyFrames(page);
+  return page.evaluate(() => {
+    const { watched } = globalThis as unknown as { watched: { driftPx: number; isOver: boolean } };
+    watched.isOver = true;
+    return watched.driftPx;
+  });
+}
+
+/** What the page has to do it has done by then. */
+export async function twentyFrames(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    for (let frame = 0; frame < 20; frame += 1) await new Promise((done) => requestAnimationFrame(done));
+  });
+}
+
+/** @returns px by which something is wider than the page, or than the thread */
+export async function overflowPx(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const wide = [document.documentElement, document.querySelector('[role="log"]')];
+    return Math.max(...wide.map((element) => (element ? element.scrollWidth - element.clientWidth : 0)));
+  });
 }
