@@ -133,13 +133,13 @@ export async function measureDrift(web: WebPage, conversationId: string): Promis
   for (let page = 0; page < 5; page += 1) {
     // The answer is held until the scrolling has ended: from then on nothing may move.
     const held = Promise.withResolvers<void>();
-    let isAsked = false;
+    const asked: string[] = [];
     await web.page.route(OLDER_MESSAGES, async (route) => {
-      isAsked = true;
+      asked.push(route.request().url());
       await held.promise;
       await route.continue();
     });
-    while (!isAsked) {
+    while (asked.length === 0) {
       await web.page.mouse.wheel(0, -2 * WHEEL_PX);
       await settled(web.page);
     }
