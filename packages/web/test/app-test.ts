@@ -29,9 +29,10 @@ export interface AppStage {
   forgive(pattern: RegExp): void;
 }
 
-type Settings = Parameters<typeof scriptedServices>[0];
+/** What a test may choose of its service. */
+export type AppSettings = Parameters<typeof scriptedServices>[0];
 
-export const test = base.extend<{ browser: Browser; settings: Settings; stage: AppStage }>({
+export const test = base.extend<{ browser: Browser; settings: AppSettings; stage: AppStage }>({
   /** of the service */
   settings: {},
   // One for all files of a worker: they share this module, whose hooks would be the first file's only.

@@ -16,24 +16,26 @@ const WIDTHS = [
 ] as const;
 
 for (const screen of SCREENS) {
-  const { name, forgives } = screen;
+  const { name, forgives, settings = {} } = screen;
+  const at = test.extend({ settings });
   for (const [viewport, narrowest] of WIDTHS) {
-    test(`${name}, at ${viewport.width}: nothing for axe to complain of, nothing wider than the page`, async ({
-      stage,
-    }) => {
-      if (forgives) stage.forgive(forgives);
-      const page = await stage.open("/", { viewport, reducedMotion: "reduce" });
-      await screen.show(page, stage);
-      for (const colorScheme of THEMES) {
-        await page.emulateMedia({ colorScheme });
-        await nextFrames(page);
-        if (FOLDER !== undefined) await takePicture(page, FOLDER, `${name} ${viewport.width} ${colorScheme}`);
-        expect(await violations(page), colorScheme).toEqual([]);
-      }
-      expect(await overflowing(page)).toEqual([]);
-      await page.setViewportSize({ ...viewport, width: narrowest });
-      expect(await overflowing(page), String(narrowest)).toEqual([]);
-    });
+    at(
+      `${name}, at ${viewport.width}: nothing for axe to complain of, nothing wider than the page`,
+      async ({ stage }) => {
+        if (forgives) stage.forgive(forgives);
+        const page = await stage.open("/", { viewport, reducedMotion: "reduce" });
+        await screen.show(page, stage);
+        for (const colorScheme of THEMES) {
+          await page.emulateMedia({ colorScheme });
+          await nextFrames(page);
+          if (FOLDER !== undefined) await takePicture(page, FOLDER, `${name} ${viewport.width} ${colorScheme}`);
+          expect(await violations(page), colorScheme).toEqual([]);
+        }
+        expect(await overflowing(page)).toEqual([]);
+        await page.setViewportSize({ ...viewport, width: narrowest });
+        expect(await overflowing(page), String(narrowest)).toEqual([]);
+      },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { ADA, type AppStage } from "./app-test.ts";
+import { ADA, type AppSettings, type AppStage } from "./app-test.ts";
 import { composerOf, say } from "./chat-fixture.ts";
 import { givenConversation } from "./list-fixture.ts";
 import { MARKDOWN } from "./markdown-sample.ts";
@@ -7,6 +7,8 @@ import { MARKDOWN } from "./markdown-sample.ts";
 /** One state of one page, as somebody sees it. */
 export interface Screen {
   readonly name: string;
+  /** of the service */
+  readonly settings?: AppSettings;
   /** complaints of the console that belong to it */
   readonly forgives?: RegExp;
   /** @param page at "/" @returns once everything is there */
@@ -234,6 +236,26 @@ export const SCREENS: readonly Screen[] = [
     async show(page) {
       await page.goto("/c/not-there");
       await page.getByRole("main").getByRole("link").first().waitFor();
+    },
+  },
+  {
+    name: "login",
+    settings: { auth: "required", rateLimits: "off" },
+    forgives: FAILED_REQUEST,
+    async show(page) {
+      await page.getByLabel("Access token or API key").fill("a key of somebody else's");
+      await page.getByRole("button", { name: "Log in" }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "list, Redis away",
+    async show(page) {
+      const body = JSON.stringify({ status: "degraded", postgres: "ok", cache: "unavailable" });
+      await page.route("**/readyz", (route) => route.fulfill({ contentType: "application/json", body }));
+      await page.reload();
+      await openList(page);
+      await page.getByText("Redis unavailable: slower, nothing lost").first().waitFor();
     },
   },
   {

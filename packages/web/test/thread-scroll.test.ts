@@ -5,10 +5,14 @@ import {
   givenMessages,
   scrollThrough,
   shownNumbers,
+  startWatching,
+  stopWatching,
+  twentyFrames,
   type Walk,
   waitForMessage,
 } from "./thread-fixture.ts";
 
+const OLDER_PAGE = /messages\?.*before=/;
 const COUNT = 100_000;
 const STRETCH = 4_000;
 
@@ -34,6 +38,33 @@ test(
     expect(down.heightPx).toBeLessThan(2_000 * 130);
   },
 );
+
+test("what is read does not move while older messages come in above it", { timeout: 60_000 }, async ({ stage }) => {
+  const talk = await givenMessages(stage, 1_000);
+  const page = await stage.open(talk.href);
+  await waitForMessage(page, 1_000);
+  for (let read = 0; read < 4; read += 1) {
+    // Held until nothing scrolls any more: from then on nothing may move.
+    const held = Promise.withResolvers<void>();
+    const asked = page.waitForRequest(OLDER_PAGE);
+    const answered = page.waitForResponse(OLDER_PAGE);
+    await page.route(OLDER_PAGE, async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    await page.getByRole("log").evaluate((log) => log.scrollTo(0, 1_500));
+    await asked;
+    await twentyFrames(page);
+    const [first] = await shownNumbers(page);
+    await startWatching(page);
+    held.resolve();
+    await answered;
+    await expect.poll(() => page.getByRole("log").evaluate((log) => log.scrollTop), POLL).toBeGreaterThan(3_000);
+    expect(await stopWatching(page)).toBeLessThanOrEqual(1);
+    expect(await shownNumbers(page)).toContain(first);
+    await page.unroute(OLDER_PAGE);
+  }
+});
 
 function expectEach(walk: Walk, low: number, high: number): void {
   expect(walk.faults).toEqual([]);
