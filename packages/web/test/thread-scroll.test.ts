@@ -26,7 +26,7 @@ test(
     await expectAtEnd(page);
     const up = await scrollThrough(page, { stepPx: -700, until: COUNT - STRETCH });
     expectEach(up, COUNT - STRETCH, COUNT);
-    // Twice as many were read as may be held; a message is about 110 px high.
+    // Twice as many were read as may be held.
     expect(up.heightPx).toBeLessThan(2_000 * 130);
     await page.getByRole("log").focus();
     await page.keyboard.press("Home");
