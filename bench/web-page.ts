@@ -126,6 +126,19 @@ export async function measureScrolling(web: WebPage, conversationId: string): Pr
   return (await web.observed()).longestTask;
 }
 
+/** @returns ms of the longest task while a reply to the question is written into a conversation */
+export async function measureStreaming(web: WebPage, conversationId: string, question: string): Promise<number> {
+  await openConversation(web, conversationId);
+  const field = web.page.getByLabel("Message", { exact: true });
+  await field.fill(question);
+  await web.page.evaluate(() => ((globalThis as unknown as { observed: Observed }).observed.longestTask = 0));
+  await field.press("Enter");
+  await web.page.getByRole("button", { name: "Stop" }).waitFor();
+  await web.page.getByRole("button", { name: "Send" }).waitFor({ timeout: 60_000 });
+  await settled(web.page);
+  return (await web.observed()).longestTask;
+}
+
 /** @returns px by which what is read moves, at most, while nobody scrolls and older messages come in above it */
 export async function measureDrift(web: WebPage, conversationId: string): Promise<number> {
   await openConversation(web, conversationId);

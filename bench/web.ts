@@ -9,17 +9,27 @@ import { findChromium } from "../packages/backscroll/test/find-chromium.ts";
 import { buildWeb } from "../scripts/build-web.ts";
 import { openBackscroll, say, USER } from "./bench-context.ts";
 import { openBenchDatabase } from "./database.ts";
+import { openPacedModel, questionFor } from "./turns-model.ts";
 import { type Target, targetTable } from "./report.ts";
 import { writeResults } from "./results.ts";
 import { median } from "./rounds.ts";
 import { seed, type Seeded } from "./seed.ts";
 import { startService } from "./service.ts";
-import { measureDrift, measureOpening, measurePaint, measureScrolling, measureSidebar, WebPage } from "./web-page.ts";
+import {
+  measureDrift,
+  measureOpening,
+  measurePaint,
+  measureScrolling,
+  measureSidebar,
+  measureStreaming,
+  WebPage,
+} from "./web-page.ts";
 
 /** What a person waits for in the browser: `npm run bench:web`, a few minutes. */
 const SIZE = { small: 100, middle: 10_000, large: 100_000, conversations: 5_000 };
 const ROUNDS = 5;
 const BEST_OF = 3;
+const STREAMED = { tokens: 2_000, tokensPerSecond: 200 };
 const LIMIT_MS = 600_000;
 const CHROMIUM_ARGS = [
   "--no-sandbox",
@@ -44,7 +54,14 @@ try {
   const seeder = await openBackscroll(database.url);
   const seeded = await seed(database.url, await resolveUser(seeder.deps, USER), SIZE);
   await seeder.close();
-  const service = await startService({ DATABASE_URL: database.url, CACHE: "memory", LOG_LEVEL: "silent" });
+  const model = await openPacedModel();
+  const service = await startService({
+    DATABASE_URL: database.url,
+    CACHE: "memory",
+    LOG_LEVEL: "silent",
+    MODEL: "compatible/paced-1",
+    MODEL_BASE_URL: model.baseUrl,
+  });
   try {
     const targets = [...(await measure(browser, service.url, seeded)), ...bundleTargets()];
     const report = toMarkdown(targets, browser.version());
@@ -52,17 +69,15 @@ try {
     writeResults("web", report);
   } finally {
     await service.close();
+    await model.close();
   }
 } finally {
   await browser.close();
   await database.close();
 }
 
-async function measure(
-  browser: Browser,
-  url: string,
-  { smallIds: [smallId = ""], largeId }: Seeded,
-): Promise<readonly Target[]> {
+async function measure(browser: Browser, url: string, { smallIds, largeId }: Seeded): Promise<readonly Target[]> {
+  const [smallId = ""] = smallIds;
   const each = async (rounds: number, measured: (page: WebPage) => Promise<number>): Promise<number[]> => {
     const values: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -82,6 +97,12 @@ async function measure(
   const scrolls = await each(BEST_OF, (page) => measureScrolling(page, largeId));
   say("what moves when older messages come");
   const drifts = await each(BEST_OF, (page) => measureDrift(page, largeId));
+  say("a reply that streams");
+  const streams: number[] = [];
+  for (const [nth, id] of smallIds.slice(0, BEST_OF).entries()) {
+    const question = questionFor({ nth, ...STREAMED });
+    streams.push(...(await each(1, (page) => measureStreaming(page, id, question))));
+  }
   say("layout shifts");
   const shifts = await each(ROUNDS, async (page) => {
     await measurePaint(page, largeId);
@@ -102,6 +123,11 @@ async function measure(
       (px) => `${px.toFixed(2)} px`,
     ),
     inMs(`longest task while scrolling 20,000 px, best of ${BEST_OF}`, 50, Math.min(...scrolls)),
+    inMs(
+      `longest task while ${STREAMED.tokens} tokens are written, ${STREAMED.tokensPerSecond} a second, best of ${BEST_OF}`,
+      50,
+      Math.min(...streams),
+    ),
   ];
 }
 

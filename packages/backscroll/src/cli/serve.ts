@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { findWebApp } from "../http/web.ts";
 import { readdirSync, statSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -48,6 +49,7 @@ export async function serve(
       );
     const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
     terminal.say(`${pc.bold("Backscroll")} ${version}`);
+    if (findWebApp() !== null) terminal.say(`  Web       ${pc.cyan(origin)}`);
     terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
     terminal.say(`  Docs      ${pc.cyan(`${origin}/api/docs`)}`);
     terminal.say(`  Database  ${database}${size}`);
