@@ -177,3 +177,11 @@ export async function overflowPx(page: Page): Promise<number> {
     return Math.max(...wide.map((element) => (element ? element.scrollWidth - element.clientWidth : 0)));
   });
 }
+
+/** That every message from `low` to `high` was in sight, and no frame showed a gap or one twice. */
+export function expectEach(walk: Walk, low: number, high: number): void {
+  expect(walk.faults).toEqual([]);
+  const seen = new Set(walk.seen);
+  const missing = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((nth) => !seen.has(nth));
+  expect(missing).toEqual([]);
+}

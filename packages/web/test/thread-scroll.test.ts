@@ -2,13 +2,13 @@ import { expect } from "vitest";
 import { POLL, test } from "./app-test.ts";
 import {
   expectAtEnd,
+  expectEach,
   givenMessages,
   scrollThrough,
   shownNumbers,
   startWatching,
   stopWatching,
   twentyFrames,
-  type Walk,
   waitForMessage,
 } from "./thread-fixture.ts";
 
@@ -17,7 +17,7 @@ const COUNT = 100_000;
 const STRETCH = 4_000;
 
 test(
-  "100,000 messages: nothing is missing or doubled on the way up, and from the first one down",
+  "100,000 messages: nothing is missing or doubled at a wheel's pace, up from the last and down from the first",
   { timeout: 180_000 },
   async ({ stage }) => {
     const talk = await givenMessages(stage, COUNT);
@@ -65,10 +65,3 @@ test("what is read does not move while older messages come in above it", { timeo
     await page.unroute(OLDER_PAGE);
   }
 });
-
-function expectEach(walk: Walk, low: number, high: number): void {
-  expect(walk.faults).toEqual([]);
-  const seen = new Set(walk.seen);
-  const missing = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((nth) => !seen.has(nth));
-  expect(missing).toEqual([]);
-}
