@@ -103,7 +103,8 @@ export async function scrollThrough(
     const seen = new Set<number>();
     const faults: string[] = [];
     const nextFrame = (): Promise<unknown> => new Promise((done) => requestAnimationFrame(done));
-    const look = (): void => {
+    /** @returns whether what is in sight is rendered, give or take a day's line: scrolling may be faster */
+    const look = (): boolean => {
       const { top, bottom } = log.getBoundingClientRect();
       const numberOf = (row: Element): number =>
         Number(/Message (\d+)/.exec(row.querySelector("[data-message-text]")?.textContent ?? "")?.[1]);
@@ -116,13 +117,14 @@ export async function scrollThrough(
         const before = shown[at - 1];
         if (before && nth !== before.nth + 1) faults.push(`${nth} after ${before.nth}`);
       }
+      return (shown[0]?.box.top ?? bottom) < top + 200 && (shown.at(-1)?.box.bottom ?? top) > bottom - 200;
     };
     look();
     for (let stillFrames = 0; !seen.has(until) && stillFrames < 600;) {
       const before = log.scrollTop;
       log.scrollBy(0, stepPx);
       await nextFrame();
-      look();
+      for (let frames = 0; !look() && frames < 60; frames += 1) await nextFrame();
       stillFrames = log.scrollTop === before ? stillFrames + 1 : 0;
     }
     return { seen: [...seen], faults: faults.slice(0, 20), heightPx: log.scrollHeight };
