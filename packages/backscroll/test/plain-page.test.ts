@@ -111,3 +111,22 @@ withServices("who has not said who they are is led to the login", async () => {
   const shown = await send("GET", `/c/${id}/plain`, bearer((await newKey(ADA)).secret));
   expect([shown.status, shown.text.includes("Mine")]).toEqual([200, true]);
 });
+
+withServices(
+  "an address where nothing is, is a page for a browser, and a problem for a program",
+  async ({ services }) => {
+    const browser = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+    for (const path of ["/nonsense", "/c", "/assets/none.js", "/metrics"]) {
+      const page = await services.call(ADA, "GET", path, undefined, browser);
+      expect(page.status, path).toBe(404);
+      expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+      expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'/);
+      expect(page.text).toContain("<h1>Nothing is here</h1>");
+      expect(page.text).toContain('<a href="/">Open Backscroll</a>');
+      const problem = await services.call(ADA, "GET", path);
+      expect([problem.status, problem.json?.code], path).toEqual([404, "route_not_found"]);
+    }
+    const api = await services.call(ADA, "GET", "/api/nonsense", undefined, browser);
+    expect([api.status, api.json?.code]).toEqual([404, "route_not_found"]);
+  },
+);

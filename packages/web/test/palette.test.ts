@@ -2,6 +2,7 @@ import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 import { ADA, PHONE, POLL, test } from "./app-test.ts";
 import { givenConversation, rowOf } from "./list-fixture.ts";
+import { twentyFrames } from "./thread-fixture.ts";
 
 test("Ctrl K finds a conversation by its title: arrows choose, Enter goes there", async ({ stage }) => {
   await givenConversation(stage, "Trip to Rome");
@@ -22,6 +23,22 @@ test("Ctrl K finds a conversation by its title: arrows choose, Enter goes there"
   await page.keyboard.press("Enter");
   await expect.poll(() => new URL(page.url()).pathname, POLL).toBe(`/c/${oslo}`);
   await paletteOf(page).waitFor({ state: "detached" });
+});
+
+test("who presses Ctrl K and types on at once types into it, not into the message", async ({ stage }) => {
+  const part = /assets\/palette-[^/]+\.js$/;
+  const page = await stage.open("/");
+  const field = page.getByLabel("Message", { exact: true });
+  await field.focus();
+  // Loaded ahead of time, and run.
+  await expect
+    .poll(() => page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name)), POLL)
+    .toEqual(expect.arrayContaining([expect.stringMatching(part)]));
+  await twentyFrames(page);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("rome");
+  expect(await paletteOf(page).getByRole("combobox").inputValue()).toBe("rome");
+  expect(await field.inputValue()).toBe("");
 });
 
 test("before anything is typed it offers the last active conversations, then the commands", async ({ stage }) => {

@@ -25,7 +25,7 @@ import { answerErased, meRoutes } from "./me.ts";
 import { countErrors, countStreams, type MetricsOptions, metricsRoutes } from "./metrics.ts";
 import { messageRoutes } from "./messages.ts";
 import { operatorRoutes } from "./operator.ts";
-import { asksForPlainPage, PLAIN_PAGE, plainPageRoutes, plainProblem } from "./plain-page.ts";
+import { asksForPage, PLAIN_PAGE, plainPageRoutes, plainProblem } from "./plain-page.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -122,7 +122,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
   const answerProblem = async (error: BackscrollError, c: Context): Promise<Response> => {
     countError(error.code);
     const problem = problemResponse(error, c.var.requestId);
-    return asksForPlainPage(c) ? plainProblem(error, problem) : problem;
+    return asksForPage(c) ? plainProblem(error, problem) : problem;
   };
   app.notFound((c) => answerProblem(new BackscrollError("route_not_found", "no such endpoint; see /api/docs"), c));
   app.onError(async (error, c) => answerProblem(await toBackscrollError(error, c), c));

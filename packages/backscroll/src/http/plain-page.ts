@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import type { Conversation } from "../domain/conversation.ts";
-import { type BackscrollError, invalidRequest } from "../domain/errors.ts";
+import { type BackscrollError, type ErrorCode, invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { parseMessageJson, type WireMessage } from "../domain/message.ts";
 import * as conversations from "../service/conversations.ts";
@@ -45,20 +45,26 @@ export function plainPageRoutes(app: App): void {
   });
 }
 
-/** @returns whether whoever asked wants a page, and no JSON */
-export function asksForPlainPage({ req }: Context): boolean {
-  return PLAIN_PATH.test(req.path);
+/** @returns whether whoever asked wants a page, and no JSON: one that goes to an address outside of the API, too */
+export function asksForPage({ req }: Context): boolean {
+  if (PLAIN_PATH.test(req.path)) return true;
+  return !req.path.startsWith("/api/") && (req.header("accept") ?? "").includes("text/html");
 }
+
+const PROBLEMS: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
+  unauthenticated: { title: "Log in first", text: "Then come back to this address." },
+  conversation_not_found: { title: "No such conversation", text: "It was deleted, or the address is not right." },
+  route_not_found: { title: "Nothing is here", text: "The address is not right." },
+};
 
 /** @param problem what the API would answer @returns the same, for people */
 export async function plainProblem(error: BackscrollError, problem: Response): Promise<Response> {
-  const title =
-    problem.status === 401 ? "Log in first" : problem.status === 404 ? "No such conversation" : "This cannot be shown";
+  const { title, text } = PROBLEMS[error.code] ?? { title: "This cannot be shown", text: error.message };
   const page = document(
     title,
     html`<main>
       <h1>${title}</h1>
-      <p>${error.message}</p>
+      <p>${text}</p>
       <p><a href="/">Open Backscroll</a></p>
     </main>`,
   );

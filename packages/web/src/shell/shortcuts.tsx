@@ -1,11 +1,13 @@
-import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo } from "react";
 import { tinykeys } from "tinykeys";
 import { navigate } from "wouter/use-browser-location";
+import type { Palette as PaletteType } from "../palette/palette.tsx";
 import { loadPart } from "../ui/load-part.ts";
 import { useShell } from "./shell-context.ts";
 
-const loadPalette = async () => loadPart(() => import("../palette/palette.tsx"));
-const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
+const LazyPalette = lazy(async () => ({ default: await loadPalette() }));
+/** What a lazy component shows comes some frames later, even once it is loaded: letters would go elsewhere meanwhile. */
+let loadedPalette: typeof PaletteType | null = null;
 const KeyboardHelp = lazy(async () => ({
   default: (await loadPart(() => import("./keyboard-help.tsx"))).KeyboardHelp,
 }));
@@ -46,12 +48,21 @@ export function Shortcuts({ overlay, onClose }: ShortcutsProps): ReactNode {
     const timer = setTimeout(() => void loadPalette(), PRELOAD_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
+  const isPaletteOpen = overlay === "palette";
+  // Not another one while it is open.
+  const Palette = useMemo(() => (isPaletteOpen && loadedPalette) || LazyPalette, [isPaletteOpen]);
   return (
     <Suspense>
-      {overlay === "palette" && <Palette onClose={() => onClose("palette")} />}
+      {isPaletteOpen && <Palette onClose={() => onClose("palette")} />}
       {overlay === "keys" && <KeyboardHelp onClose={() => onClose("keys")} />}
     </Suspense>
   );
+}
+
+async function loadPalette(): Promise<typeof PaletteType> {
+  const { Palette } = await loadPart(() => import("../palette/palette.tsx"));
+  loadedPalette = Palette;
+  return Palette;
 }
 
 /** A key alone is text where text is written; with Ctrl it is not. */
