@@ -140,7 +140,7 @@ test("by keyboard alone: through the list, rename, pin, delete, undo; the neighb
   await rowOf(page, "Third").focus();
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await page.getByRole("menuitem", { name: "Rename" }).waitFor();
+  await expect.poll(() => isFocused(page.getByRole("menuitem", { name: "Rename" })), POLL).toBe(true);
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await expect.poll(() => linesOf(page), POLL).toEqual(["Pinned", "Third", "Today", "First", "Second"]);
