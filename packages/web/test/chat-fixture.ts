@@ -12,6 +12,8 @@ export function composerOf(page: Page): Locator {
 
 export async function say(page: Page, text: string): Promise<void> {
   await composerOf(page).fill(text);
+  // Whatever was written before it has come to its end, and the service can be reached.
+  await page.getByRole("button", { name: "Send", disabled: false }).waitFor();
   await composerOf(page).press("Enter");
 }
 

@@ -160,7 +160,7 @@ test("a reply is written again, a question edited and asked again, a message del
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await expectShown(page, "three");
   await expect.poll(() => page.evaluate(() => document.activeElement?.tagName)).toBe("ARTICLE");
-  expect(await stored(stage, page)).toEqual(["assistant: three (complete)"]);
+  await expect.poll(() => stored(stage, page), POLL).toEqual(["assistant: three (complete)"]);
 });
 
 test("who does not see the page hears of each turn, once", async ({ stage }) => {
