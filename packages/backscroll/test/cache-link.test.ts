@@ -76,12 +76,13 @@ describe("a link to one Redis", () => {
   test("a restart behind a proxy that keeps the connection is another incarnation", async () => {
     const redis = await startRedis();
     const relay = await startRelay(redis.port);
-    const link = await linkTo(relay.url, FAST);
+    // It is asked who it is so often, and left when it does not say within as long: longer than a restart takes.
+    const link = await linkTo(relay.url, { ...FAST, checkIntervalMs: 1_000 });
     const { incarnation } = link.node("");
     redis.child.kill("SIGKILL");
     await once(redis.child, "exit");
     await startRedis([], redis.port);
-    await expect.poll(() => link.node("").incarnation === incarnation).toBe(false);
+    await expect.poll(() => link.node("").incarnation === incarnation, { timeout: 10_000 }).toBe(false);
     expect(relay.accepted()).toBe(1);
   });
 
