@@ -116,7 +116,7 @@ withServices(
   "an address where nothing is, is a page for a browser, and a problem for a program",
   async ({ services }) => {
     const browser = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
-    for (const path of ["/nonsense", "/c", "/assets/none.js", "/metrics"]) {
+    for (const path of ["/nonsense", "/c", "/assets/none.js"]) {
       const page = await services.call(ADA, "GET", path, undefined, browser);
       expect(page.status, path).toBe(404);
       expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -128,5 +128,8 @@ withServices(
     }
     const api = await services.call(ADA, "GET", "/api/nonsense", undefined, browser);
     expect([api.status, api.json?.code]).toEqual([404, "route_not_found"]);
+    // What to set is said to whoever looks at it in a browser first.
+    const metrics = await services.call(ADA, "GET", "/metrics", undefined, browser);
+    expect(metrics.text).toContain("set METRICS_TOKEN to read the metrics");
   },
 );

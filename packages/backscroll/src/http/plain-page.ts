@@ -45,10 +45,11 @@ export function plainPageRoutes(app: App): void {
   });
 }
 
-/** @returns whether whoever asked wants a page, and no JSON: one that goes to an address outside of the API, too */
+/** @returns whether whoever asked wants a page, and no JSON: one that goes to an address that is not for programs, too */
 export function asksForPage({ req }: Context): boolean {
   if (PLAIN_PATH.test(req.path)) return true;
-  return !req.path.startsWith("/api/") && (req.header("accept") ?? "").includes("text/html");
+  if (req.path.startsWith("/api/") || req.path === "/metrics") return false;
+  return (req.header("accept") ?? "").includes("text/html");
 }
 
 const PROBLEMS: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
