@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { createLinkMetrics } from "./cache/redis/link-metrics.ts";
-import { type Config, isAuthRequired, loadOptions } from "./config.ts";
+import { type Config, ConfigError, isAuthRequired, loadOptions } from "./config.ts";
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
@@ -17,12 +17,15 @@ import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
 import type { LimitOptions } from "./http/limits.ts";
 import { watchEventLoop } from "./metrics/event-loop.ts";
-import { Sampler } from "./metrics/sampler.ts";
+import { type Memory, Sampler } from "./metrics/sampler.ts";
+import { sourceOf } from "./metrics/source.ts";
+import { registerWorkers } from "./metrics/workers.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 import { findInstallation } from "./postgres/installation.ts";
 import { createStatementMetrics, registerPool } from "./postgres/metrics.ts";
 import { migrate } from "./postgres/migrate.ts";
 import { openDatabase } from "./postgres/pool.ts";
+import { findRoute, UNPREPARED_POOLER } from "./postgres/pooler.ts";
 import type { Responder } from "./responder/responder.ts";
 import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
@@ -52,9 +55,18 @@ interface Parts {
   readonly processMetrics?: boolean;
 }
 
-/** What a test or a measurement may put in the place of more. */
+/** What the processes of one service share, for one of them. */
+export interface Together {
+  /** the metrics of all, as Prometheus reads them */
+  readonly exposition: () => Promise<string>;
+  readonly memory: Memory;
+}
+
+/** What the command line, a test or a measurement may put in the place of more. */
 interface InternalParts extends Parts {
   readonly historyCache?: HistoryCache;
+  /** this is one of several workers, and the database is up to date already */
+  readonly together?: Together;
 }
 
 /** Settings and parts; a setting that is absent comes from the environment. */
@@ -106,7 +118,15 @@ export async function createBackscroll(options: BackscrollOptions = {}): Promise
 
 export async function create(
   config: Config,
-  { authenticate, responder, logger, shareDatabase = false, processMetrics = false, historyCache }: InternalParts = {},
+  {
+    authenticate,
+    responder,
+    logger,
+    shareDatabase = false,
+    processMetrics = false,
+    historyCache,
+    together,
+  }: InternalParts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? createLogger(config.logLevel);
   const embedded =
@@ -118,12 +138,14 @@ export async function create(
         })
       : undefined;
   const connectionString = config.databaseUrl ?? embedded?.connectionString ?? "";
+  const directConnectionString = config.databaseDirectUrl ?? connectionString;
   const registry = new Registry();
   const db = openDatabase({
     connectionString,
     max: config.databasePoolMax,
     connectionTimeoutMs: config.databaseConnectTimeoutMs,
     statementTimeoutMs: config.databaseStatementTimeoutMs,
+    prepare: config.pgPrepare,
     onIdleError(error) {
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
@@ -134,7 +156,8 @@ export async function create(
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const unwatchEventLoop = processMetrics ? watchEventLoop(registry) : () => undefined;
   const watchLink = createLinkMetrics(registry);
-  const sampler = new Sampler(registry);
+  if (!together) registerWorkers(registry, () => 1);
+  const sampler = new Sampler(sourceOf(registry));
   const operations = new Operations();
   let cache: CreatedCache | undefined;
   let live: CreatedLive | undefined;
@@ -150,10 +173,13 @@ export async function create(
     await embedded?.stop();
   };
   try {
-    const migrations = await migrate(connectionString);
+    if (!embedded && config.pgPrepare && (await findRoute(connectionString)) === "unprepared") {
+      throw new ConfigError(UNPREPARED_POOLER);
+    }
+    const migrations = together ? [] : await migrate(directConnectionString);
     cache = await createCache(config, {
       db,
-      connectionString,
+      connectionString: directConnectionString,
       registry,
       watchLink,
       log,
@@ -223,7 +249,7 @@ export async function create(
       stopListening();
       await closeDatabase();
     };
-    sampler.start((error) => log.warn({ error: logText(error) }, "the metrics could not be sampled"));
+    if (!together) sampler.start((error) => log.warn({ error: logText(error) }, "the metrics could not be sampled"));
     const auth = createAuth(config, deps, authenticate);
     const app = createApp(deps, {
       findCredentials: auth.findCredentials,
@@ -235,10 +261,11 @@ export async function create(
       corsOrigins: config.corsOrigins,
       metrics: {
         registry,
+        exposition: together?.exposition ?? (() => registry.metrics()),
         token: config.metricsToken,
         withoutAuthentication: auth.isLocal,
       },
-      operator: createOperator(deps, { sampler, version: VERSION }),
+      operator: createOperator(deps, { memory: together?.memory ?? sampler, version: VERSION }),
       sessions: {
         by: config.sessions,
         days: config.sessionDays,

@@ -68,6 +68,26 @@ export const SETTINGS = {
     secret: true,
     doc: "The PostgreSQL server (15 or later), e.g. `postgresql://user:password@host:5432/database`.",
   },
+  databaseDirectUrl: {
+    env: "DATABASE_DIRECT_URL",
+    schema: url(["postgresql", "postgres"]),
+    defaultText: "`DATABASE_URL`",
+    secret: true,
+    doc:
+      "The same database past a pooler (PgBouncer), when `DATABASE_URL` leads through one: for migrations and for " +
+      "`LISTEN`, which does not survive a pooler in transaction mode.",
+  },
+  pgPrepare: {
+    env: "PG_PREPARE",
+    schema: z
+      .enum(["on", "off"], { error: "must be on or off" })
+      .default("on")
+      .transform((value) => value === "on"),
+    defaultText: "`on`",
+    doc:
+      "Whether statements are prepared by name. `off` behind a pooler in transaction mode that does not know prepared " +
+      "statements, as PgBouncer before 1.21; see [workers.md](workers.md#pgbouncer).",
+  },
   redisUrl: {
     env: "REDIS_URL",
     schema: z
@@ -151,10 +171,19 @@ export const SETTINGS = {
     doc: "The address to listen on. Without authentication only loopback is allowed.",
   },
   port: { env: "PORT", schema: wholeNumber(0, 65_535, 4100), doc: "The port to listen on; 0 takes a free one." },
+  workers: {
+    env: "WORKERS",
+    schema: wholeNumber(1, 256, 1),
+    doc:
+      "Processes that serve, on one port: as many as there are cores to give them. Needs `DATABASE_URL`, and " +
+      "`REDIS_URL` for what they share; see [workers.md](workers.md).",
+  },
   databasePoolMax: {
     env: "DATABASE_POOL_MAX",
     schema: wholeNumber(1, 1_000, 20),
-    doc: "Connections to PostgreSQL at most.",
+    doc:
+      "Connections to PostgreSQL at most, of the whole service on this machine: workers share them out, and have two at " +
+      "least. Beside them a server, or each worker, holds one that listens.",
   },
   databaseConnectTimeoutMs: {
     env: "DATABASE_CONNECT_TIMEOUT_MS",

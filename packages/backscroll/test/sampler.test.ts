@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { type Buckets, histogramQuantile } from "../src/metrics/quantile.ts";
 import { SAMPLE_MS, Sampler, type Window } from "../src/metrics/sampler.ts";
+import { sourceOf } from "../src/metrics/source.ts";
 
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const START = Date.parse("2026-01-01T00:00:00.000Z");
@@ -85,7 +86,7 @@ function everyMs(ms: number, untilMs: number): number[] {
 
 test("eight days fit into the same memory, and each window has what happened in it", async () => {
   const { registry, request, read } = registryOfOne();
-  const sampler = new Sampler(registry, START);
+  const sampler = new Sampler(sourceOf(registry), START);
   const { bytes } = sampler;
   expect(bytes).toBeLessThan(600_000);
   // To the last hour every minute: finer than what is remembered of it; each time there is one request.
@@ -120,7 +121,7 @@ test("eight days fit into the same memory, and each window has what happened in 
 
 test("a step that is not over yet is told with its own length, and is not counted again when it is", async () => {
   const { registry, request } = registryOfOne();
-  const sampler = new Sampler(registry, START);
+  const sampler = new Sampler(sourceOf(registry), START);
   const at = (ms: number): Promise<void> => sampler.sample(START + ms);
   const told = (): (readonly number[])[] =>
     sampler.steps("24h").map(({ counts, seconds }) => [counts.requests, seconds]);
@@ -143,7 +144,7 @@ test("a step that is not over yet is told with its own length, and is not counte
 
 test("of connections a step remembers the most, and what was never measured is not zero", async () => {
   const { registry, connections } = registryOfOne();
-  const sampler = new Sampler(registry, START);
+  const sampler = new Sampler(sourceOf(registry), START);
   for (const [i, waiting] of [0, 7, 1].entries()) {
     connections.set({ state: "waiting" }, waiting);
     await sampler.sample(START + (i + 1) * SAMPLE_MS);
@@ -156,7 +157,7 @@ test("of connections a step remembers the most, and what was never measured is n
 
 test("a clock that is set back adds nothing until it is where it was", async () => {
   const { registry, request } = registryOfOne();
-  const sampler = new Sampler(registry, START);
+  const sampler = new Sampler(sourceOf(registry), START);
   request("/a", 0.01);
   await sampler.sample(START + SAMPLE_MS);
   request("/a", 0.01);

@@ -80,6 +80,8 @@ export function registerCacheState(registry: Registry, state: CacheState): void 
     const made: Gauge = new Gauge({
       name: `backscroll_cache_${name}`,
       help,
+      // Each process knows of the same servers and conversations.
+      aggregator: "max",
       registers: [registry],
       collect: () => made.set(read()),
     });

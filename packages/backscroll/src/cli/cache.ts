@@ -28,7 +28,9 @@ export async function dropCacheCommand(terminal: Terminal, flags: Partial<Record
       ? await startEmbeddedPostgres({ dataDir: config.dataDir, share: true })
       : undefined;
   try {
-    const databaseId = await databaseIdOf(config.databaseUrl ?? embedded?.connectionString ?? "");
+    const databaseId = await databaseIdOf(
+      config.databaseDirectUrl ?? config.databaseUrl ?? embedded?.connectionString ?? "",
+    );
     const faults: string[] = [];
     const { cache, description } = await openRedisCache(config, databaseId, {
       connectTimeoutMs: CONNECT_MS,

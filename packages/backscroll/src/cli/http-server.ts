@@ -1,6 +1,6 @@
 import { createAdaptorServer } from "@hono/node-server";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Server as NetServer, type Socket } from "node:net";
 import type { Config } from "../config.ts";
 import type { Backscroll } from "../create.ts";
 
@@ -12,8 +12,9 @@ export interface HttpServerOptions extends Pick<Config, "headerBytesMax" | "requ
 export interface HttpServer {
   readonly server: Server;
   /**
-   * Takes no new connection, answers what was asked, and lets the rest go: whoever has asked nothing at once, a
-   * request that is not there yet within `requestTimeoutMs`, everybody after `graceMs`.
+   * Takes no new connection, answers what was asked, and lets the rest go. Whoever asks once more on a connection that
+   * was kept is answered, and told that it is the last time; one on which nothing comes for a second goes. A request that
+   * is not there yet within `requestTimeoutMs` is given up, and everybody after `graceMs`.
    */
   close(graceMs: number): Promise<void>;
 }
@@ -23,6 +24,12 @@ const KEEP_ALIVE_MS = 65_000;
 const STALL_MS = 120_000;
 /** What is still arriving of a request that was answered gets so long: a client reads the answer when it has sent it all. */
 const LINGER_MS = 1_000;
+/**
+ * A kept connection goes only after nothing came on it for so long: closed at once, it would meet the next request of a
+ * client that cannot know it yet. Whoever asks more often than this loses nothing.
+ */
+const IDLE_MS = 1_000;
+const SWEEP_MS = 50;
 
 /**
  * Serves HTTP to anybody, the slow and the silent included. Heads arrive within `requestTimeoutMs`; so do bodies, which
@@ -61,11 +68,13 @@ export function createHttpServer(
   return {
     server,
     async close(graceMs) {
-      const closed = new Promise<void>((done) => server.close(() => done()));
-      connections.letGo({ server, requestTimeoutMs });
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      // Not the HTTP server's own: that one closes idle connections at once.
+      const closed = new Promise<void>((done) => NetServer.prototype.close.call(server, () => done()));
+      const sweep = connections.letGo(requestTimeoutMs);
+      const timer = setTimeout(() => connections.destroyAll(), graceMs);
       await closed;
       clearTimeout(timer);
+      clearInterval(sweep);
     },
   };
 }
@@ -82,34 +91,67 @@ function endUnfinished(request: IncomingMessage, ms: number): void {
   }, ms).unref();
 }
 
+/** What is known of a connection. */
+interface Activity {
+  /** those that are being made, or sent */
+  readonly answers: Set<ServerResponse>;
+  /** when it was last seen to do something */
+  atMs: number;
+  /** what had come on it then */
+  bytesRead: number;
+}
+
 /** Who is connected, and who of them waits for an answer. */
 class Connections {
-  readonly #all = new Set<Socket>();
-  readonly #answers = new Map<Socket, number>();
-  #closing: Server | null = null;
+  readonly #all = new Map<Socket, Activity>();
+  #isClosing = false;
 
   add(socket: Socket): void {
-    this.#all.add(socket);
+    this.#all.set(socket, { answers: new Set(), atMs: performance.now(), bytesRead: 0 });
     socket.once("close", () => this.#all.delete(socket));
   }
 
   answer(socket: Socket, response: ServerResponse): void {
-    this.#answers.set(socket, (this.#answers.get(socket) ?? 0) + 1);
+    const activity = this.#all.get(socket);
+    if (!activity) return;
+    activity.answers.add(response);
+    if (this.#isClosing) response.shouldKeepAlive = false;
     response.once("close", () => {
-      const left = (this.#answers.get(socket) ?? 1) - 1;
-      if (left === 0) this.#answers.delete(socket);
-      else this.#answers.set(socket, left);
-      // Node turns a connection idle only after the response's own listeners have run.
-      setImmediate(() => this.#closing?.closeIdleConnections());
+      activity.answers.delete(response);
+      activity.atMs = performance.now();
+      activity.bytesRead = socket.bytesRead;
     });
   }
 
-  /** A connection that is kept alive goes as soon as it has its answer. Node.js itself looks at no head any more. */
-  letGo({ server, requestTimeoutMs }: { server: Server; requestTimeoutMs: number }): void {
-    this.#closing = server;
-    for (const socket of this.#all) if (socket.bytesRead === 0) socket.destroy();
-    setTimeout(() => {
-      for (const socket of this.#all) if (!this.#answers.has(socket)) socket.destroy();
-    }, requestTimeoutMs).unref();
+  /** @returns what looks after those that are left */
+  letGo(requestTimeoutMs: number): NodeJS.Timeout {
+    this.#isClosing = true;
+    const begunMs = performance.now();
+    for (const activity of this.#all.values()) {
+      activity.atMs = begunMs;
+      for (const response of activity.answers) if (!response.headersSent) response.shouldKeepAlive = false;
+    }
+    return setInterval(() => this.#sweep(performance.now() - begunMs > requestTimeoutMs), SWEEP_MS);
   }
+
+  #sweep(isLate: boolean): void {
+    for (const [socket, activity] of this.#all) {
+      if (activity.answers.size > 0) continue;
+      if (isLate) socket.destroy();
+      else if (isIdle(socket, activity)) {
+        // Once more after what has arrived meanwhile was read.
+        setImmediate(() => {
+          if (activity.answers.size === 0 && isIdle(socket, activity)) socket.destroySoon();
+        });
+      }
+    }
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#all.keys()) socket.destroy();
+  }
+}
+
+function isIdle({ bytesRead }: Socket, activity: Activity): boolean {
+  return bytesRead === activity.bytesRead && performance.now() - activity.atMs >= IDLE_MS;
 }

@@ -1,17 +1,16 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
-import { ConfigError } from "../config.ts";
 import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts";
-import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { loggedError } from "../domain/logged-error.ts";
 import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
+import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
-import { CommandError, createTerminal, EXIT } from "./terminal.ts";
+import { createTerminal, EXIT } from "./terminal.ts";
 import { eraseUserCommand } from "./user.ts";
 import { VERSION } from "../version.ts";
 
@@ -96,7 +95,13 @@ function addKeyCommands(program: Command): void {
   ).action((id: string, flags) => revokeKeyCommand(createTerminal(program.opts()), settings(flags), id));
 }
 
-const DATABASE_SETTINGS: readonly SettingName[] = ["databaseUrl", "dataDir", "logLevel"];
+const DATABASE_SETTINGS: readonly SettingName[] = [
+  "databaseUrl",
+  "databaseDirectUrl",
+  "pgPrepare",
+  "dataDir",
+  "logLevel",
+];
 /** Which cache it is that has to be told. */
 const REDIS_SETTINGS: readonly SettingName[] = ["redisUrl", "cacheKeyPrefix"];
 
@@ -126,23 +131,6 @@ function camelCase(flag: string): string {
   return flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommandError) return error.exitCode;
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-  if (error instanceof ConfigError) return EXIT.usage;
-  if (error instanceof BackscrollError && error.code === "database_unavailable") return EXIT.unreachable;
-  return isUnreachable(error) ? EXIT.unreachable : EXIT.failed;
-}
-
-function isUnreachable(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isUnreachable);
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    /^(ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|28P01|28000|3D000|57P03)$/.test(String(error.code))
-  );
-}
-
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 12)) {
   process.stderr.write(`Backscroll needs Node.js 22.12 or later; this is ${process.versions.node}\n`);
@@ -156,12 +144,8 @@ process.on("uncaughtException", (error) => {
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  const exitCode = exitCodeOf(error);
+  const { exitCode, message } = describeFailure(error);
   // Commander has said it already.
-  if (!(error instanceof CommanderError)) {
-    const isDatabase = exitCode === EXIT.unreachable && !(error instanceof CommandError);
-    const hint = isDatabase ? " (is DATABASE_URL right, and the server running?)" : "";
-    process.stderr.write(`${pc.red("✗")} ${errorMessage(error)}${hint}\n`);
-  }
+  if (!(error instanceof CommanderError)) process.stderr.write(`${pc.red("✗")} ${message}\n`);
   process.exitCode = exitCode;
 }

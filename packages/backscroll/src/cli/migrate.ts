@@ -12,7 +12,7 @@ export async function migrateCommand(terminal: Terminal, flags: Partial<Record<S
       ? await startEmbeddedPostgres({ dataDir: config.dataDir, share: true })
       : undefined;
   try {
-    const applied = await migrate(config.databaseUrl ?? embedded?.connectionString ?? "");
+    const applied = await migrate(config.databaseDirectUrl ?? config.databaseUrl ?? embedded?.connectionString ?? "");
     if (terminal.json) terminal.data(`${JSON.stringify({ applied })}\n`);
     terminal.say(applied.length === 0 ? "The database is up to date." : `Applied: ${applied.join(", ")}`);
   } finally {

@@ -1,22 +1,19 @@
 import { once } from "node:events";
-import { findWebApp } from "../http/web.ts";
-import { readdirSync, statSync } from "node:fs";
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import pc from "picocolors";
+import type { AddressInfo, Server } from "node:net";
 import { type Config, isAuthRequired, loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
-import { create } from "../create.ts";
+import { type BackscrollInternals, create } from "../create.ts";
 import { isLoopback } from "../domain/loopback.ts";
-import { hasUsableApiKey } from "../service/api-keys.ts";
-import type { Deps } from "../service/deps.ts";
-import { createHttpServer } from "./http-server.ts";
+import { announceReady, introduce } from "./banner.ts";
+import { warnIfConnectionsDoNotFit } from "./connections.ts";
+import { createHttpServer, type HttpServer } from "./http-server.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
 /**
  * Runs the service until it is told to stop. SIGINT or SIGTERM: nothing new is taken, what runs is finished
- * within `DRAIN_TIMEOUT_MS`; a second one quits at once.
+ * within `DRAIN_TIMEOUT_MS`; a second one quits at once. With `WORKERS` above 1 other processes serve, and this one
+ * looks after them.
  */
 export async function serve(
   terminal: Terminal,
@@ -33,37 +30,21 @@ export async function serve(
         "to accept only keys of `backscroll key create`; or let HOST be 127.0.0.1",
     );
   }
+  if (config.workers > 1) {
+    const { serveByWorkers } = await import("./workers/workers.ts");
+    return serveByWorkers(terminal, config, { version, startedAt });
+  }
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
+  await warnIfConnectionsDoNotFit(terminal, config);
   const backscroll = await create(config, { processMetrics: true });
   const http = createHttpServer(backscroll.fetch, config);
   try {
-    await listen(http.server, config.host, config.port);
-    const { port } = http.server.address() as AddressInfo;
-    const origin = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-    const { database, cache, responder, users } = backscroll.description;
-    const readyMs = Math.round(performance.now() - startedAt);
-    if (terminal.json)
-      terminal.data(
-        `${JSON.stringify({ url: origin, version, database, cache, responder, users, ready_ms: readyMs })}\n`,
-      );
-    const size = config.databaseUrl === undefined ? `, ${megabytes(join(config.dataDir, "postgres"))}` : "";
-    terminal.say(`${pc.bold("Backscroll")} ${version}`);
-    if (findWebApp() !== null) terminal.say(`  Web       ${pc.cyan(origin)}`);
-    terminal.say(`  API       ${pc.cyan(`${origin}/api`)}`);
-    terminal.say(`  Docs      ${pc.cyan(`${origin}/api/docs`)}`);
-    terminal.say(`  Database  ${database}${size}`);
-    terminal.say(`  Cache     ${cache}`);
-    terminal.say(`  Model     ${responder}`);
-    terminal.say(`  Users     ${users}`);
-    if (backscroll.deps.cache.state === "unavailable")
-      terminal.warn("the cache does not answer yet: reads are served from PostgreSQL meanwhile");
-    await warnIfNobodyGetsIn(terminal, config, backscroll.deps);
-    terminal.say(`Ready in ${readyMs} ms. Ctrl+C stops it.`);
+    const introduction = await introduce(backscroll, config, await listen(http.server, config));
+    announceReady(terminal, config, introduction, { version, readyMs: Math.round(performance.now() - startedAt) });
     await stop.requested;
     terminal.say("Stopping: finishing what runs …");
-    backscroll.drain();
-    await http.close(config.drainTimeoutMs + TELLING_MS);
+    await drain(backscroll, http);
   } finally {
     await backscroll.close();
     stop.dispose();
@@ -71,39 +52,14 @@ export async function serve(
   terminal.say("Stopped. Everything is saved.");
 }
 
-async function warnIfNobodyGetsIn(terminal: Terminal, config: Config, deps: Deps): Promise<void> {
-  if (!isAuthRequired(config) || config.jwtSecret !== undefined || config.jwtJwksUrl !== undefined) return;
-  if (await hasUsableApiKey(deps)) return;
-  terminal.warn(
-    "nobody can get in yet: there is no key. To make the first one: " +
-      "backscroll key create --user you@example.com --scope admin",
-  );
+/** Takes nothing new, and finishes what runs. */
+export async function drain(backscroll: BackscrollInternals, http: HttpServer): Promise<void> {
+  backscroll.drain();
+  await http.close(backscroll.config.drainTimeoutMs + TELLING_MS);
 }
 
-const ECHO_MS = 500;
-
-function stopSignal(terminal: Terminal): { readonly requested: Promise<void>; dispose(): void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  let askedAt: number | undefined;
-  const onSignal = (): void => {
-    const sinceMs = askedAt === undefined ? undefined : performance.now() - askedAt;
-    if (sinceMs !== undefined) {
-      // One Ctrl+C under npm arrives twice: from the terminal, and passed on by npm.
-      if (sinceMs < ECHO_MS) return;
-      terminal.say("Quit at once.");
-      process.exit(EXIT.interrupted);
-    }
-    askedAt = performance.now();
-    resolve();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  return {
-    requested: promise,
-    dispose: () => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal),
-  };
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
+/** @returns the port */
+export async function listen(server: Server, { host, port }: Pick<Config, "host" | "port">): Promise<number> {
   try {
     server.listen(port, host);
     await once(server, "listening");
@@ -113,15 +69,8 @@ async function listen(server: Server, host: string, port: number): Promise<void>
     }
     throw error;
   }
+  return (server.address() as AddressInfo).port;
 }
 
 /** After the drain's timeout, for what was given up then to be saved, and told to whoever waits for it. */
-const TELLING_MS = 2_000;
-
-function megabytes(directory: string): string {
-  let bytes = 0;
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return `${Math.round(bytes / 1_048_576)} MB`;
-}
+export const TELLING_MS = 2_000;

@@ -8,13 +8,15 @@ import type { OpenStream } from "./limits.ts";
 
 export interface MetricsOptions {
   readonly registry: Registry;
+  /** what is shown, as text: this process's metrics, or all workers' */
+  readonly exposition: () => Promise<string>;
   /** what Prometheus sends as `authorization: Bearer`; undefined: only this machine may read, and only without authentication */
   readonly token: string | undefined;
   readonly withoutAuthentication: boolean;
 }
 
 /** Labels are route templates, methods and status classes: never a user or a conversation. */
-export function metricsRoutes(app: App, { registry, token, withoutAuthentication }: MetricsOptions): void {
+export function metricsRoutes(app: App, { registry, exposition, token, withoutAuthentication }: MetricsOptions): void {
   const duration = new Histogram({
     name: "backscroll_http_request_duration_seconds",
     help: "Time from a request's head to its answer's head",
@@ -33,7 +35,7 @@ export function metricsRoutes(app: App, { registry, token, withoutAuthentication
     if (token !== undefined) checkToken(c.req.header("authorization"), token);
     else if (withoutAuthentication) authenticateLocally(c.req.raw);
     else throw new BackscrollError("route_not_found", "set METRICS_TOKEN to read the metrics");
-    return c.body(await registry.metrics(), 200, { "content-type": registry.contentType });
+    return c.body(await exposition(), 200, { "content-type": registry.contentType });
   });
 }
 

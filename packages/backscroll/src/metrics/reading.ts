@@ -1,5 +1,6 @@
-import type { MetricValue, Registry } from "prom-client";
+import type { MetricValue } from "prom-client";
 import type { Buckets } from "./quantile.ts";
+import type { MetricsSource } from "./source.ts";
 
 /** What counters and histograms said at one moment, since the start; and gauges, at that moment. */
 export interface Reading {
@@ -42,7 +43,24 @@ const TIMES: Readonly<Record<TimesName, string>> = {
   eventLoop: "backscroll_event_loop_lag_seconds",
 };
 
+const READS = "backscroll_cache_reads_total";
+const SAVED = "backscroll_messages_saved_total";
+const ERRORS = "backscroll_errors_total";
+const GAUGES = {
+  connections: "backscroll_postgres_connections",
+  links: "backscroll_redis_up",
+  // Total and used are set together, by whoever reads the total.
+  heapTotal: "nodejs_heap_size_total_bytes",
+  heap: "nodejs_heap_size_used_bytes",
+  resident: "process_resident_memory_bytes",
+  replies: "backscroll_replies_running",
+  streams: "backscroll_event_streams_open",
+} as const;
+const GAUGES_READ = Object.values(GAUGES);
+
 type Values = readonly MetricValue<string>[];
+/** @returns none of a metric that is not there: part of them belongs to a process that is Backscroll alone */
+type ValuesOf = (name: string) => Values;
 const NOTHING: Buckets = { bounds: [], atMost: new Float64Array() };
 
 export function emptyReading(atMs: number): Reading {
@@ -56,14 +74,14 @@ export function emptyReading(atMs: number): Reading {
  * Reads what the operator's page shows: these metrics and no others, since reading some of prom-client's own begins
  * them anew.
  */
-export async function readRegistry(registry: Registry, atMs: number): Promise<Reading> {
-  const http = await valuesOf(registry, HTTP);
-  const cache = await valuesOf(registry, "backscroll_cache_reads_total");
-  const saved = await valuesOf(registry, "backscroll_messages_saved_total");
+export async function readFigures(source: MetricsSource, atMs: number): Promise<Reading> {
+  const valuesOf = await readValues(source, [...Object.values(TIMES), READS, SAVED, ...GAUGES_READ]);
+  const http = valuesOf(HTTP);
+  const cache = valuesOf(READS);
+  const saved = valuesOf(SAVED);
   const statuses = sumBy(countsOf(http), "status");
   const times = { ...emptyReading(atMs).times };
-  for (const name of TIMES_NAMES)
-    times[name] = bucketsBy(await valuesOf(registry, TIMES[name]), () => "").get("") ?? NOTHING;
+  for (const name of TIMES_NAMES) times[name] = bucketsBy(valuesOf(TIMES[name]), () => "").get("") ?? NOTHING;
   return {
     atMs,
     counts: {
@@ -75,40 +93,42 @@ export async function readRegistry(registry: Registry, atMs: number): Promise<Re
     },
     times,
     routes: bucketsBy(http, ({ method, route }) => `${method} ${route}`),
-    gauges: await readGauges(registry),
+    gauges: gaugesIn(valuesOf),
   };
 }
 
-export async function readGauges(registry: Registry): Promise<Gauges> {
-  const pool = sumBy(await valuesOf(registry, "backscroll_postgres_connections"), "state");
-  const links = await valuesOf(registry, "backscroll_redis_up");
-  // Total and used are set together, by whoever reads the total.
-  await valuesOf(registry, "nodejs_heap_size_total_bytes");
-  const one = async (name: string): Promise<number | null> => (await valuesOf(registry, name))[0]?.value ?? null;
+export async function readGauges(source: MetricsSource): Promise<Gauges> {
+  return gaugesIn(await readValues(source, GAUGES_READ));
+}
+
+function gaugesIn(valuesOf: ValuesOf): Gauges {
+  const pool = sumBy(valuesOf(GAUGES.connections), "state");
+  const links = valuesOf(GAUGES.links);
+  const one = (name: string): number | null => valuesOf(name)[0]?.value ?? null;
   return {
     busy: pool.get("busy") ?? null,
     idle: pool.get("idle") ?? null,
     waiting: pool.get("waiting") ?? null,
     redisAway: links.length === 0 ? null : links.filter(({ value }) => value === 0).length,
-    resident: await one("process_resident_memory_bytes"),
-    heap: await one("nodejs_heap_size_used_bytes"),
-    replies: await one("backscroll_replies_running"),
-    streams: sumAll(await valuesOf(registry, "backscroll_event_streams_open")),
+    resident: one(GAUGES.resident),
+    heap: one(GAUGES.heap),
+    replies: one(GAUGES.replies),
+    streams: sumAll(valuesOf(GAUGES.streams)),
   };
 }
 
 /** @returns how often each code was answered since the start, the most frequent first */
-export async function readErrorCodes(registry: Registry): Promise<readonly { code: string; count: number }[]> {
-  const codes = sumBy(await valuesOf(registry, "backscroll_errors_total"), "code");
+export async function readErrorCodes(source: MetricsSource): Promise<readonly { code: string; count: number }[]> {
+  const codes = sumBy((await readValues(source, [ERRORS]))(ERRORS), "code");
   return [...codes]
     .map(([code, count]) => ({ code, count }))
     .filter(({ count }) => count > 0)
     .toSorted((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1));
 }
 
-/** @returns none of a metric that is not registered: part of it belongs to a process that is Backscroll alone */
-async function valuesOf(registry: Registry, name: string): Promise<Values> {
-  return (await registry.getSingleMetric(name)?.get())?.values ?? [];
+async function readValues(source: MetricsSource, names: readonly string[]): Promise<ValuesOf> {
+  const values = new Map((await source.read(names)).map((metric) => [metric.name, metric.values]));
+  return (name) => values.get(name) ?? [];
 }
 
 function countsOf(histogram: Values): Values {

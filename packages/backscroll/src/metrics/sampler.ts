@@ -1,7 +1,7 @@
-import type { Registry } from "prom-client";
 import { histogramQuantile } from "./quantile.ts";
-import { emptyReading, type Gauges, readErrorCodes, readGauges, type Reading, readRegistry } from "./reading.ts";
+import { emptyReading, type Gauges, readErrorCodes, readFigures, readGauges, type Reading } from "./reading.ts";
 import { StepRing } from "./ring.ts";
+import type { MetricsSource } from "./source.ts";
 import { peaksOf, since, type Step, stepBetween } from "./step.ts";
 
 export const SAMPLE_MS = 10_000;
@@ -40,23 +40,45 @@ export interface Recent {
   readonly hitPercent: number | null;
 }
 
+/** What is remembered, and how it is now. */
+export interface Recollection {
+  readonly startedAtMs: number;
+  /** when the newest figures were taken */
+  readonly sampledAtMs: number;
+  readonly recent: Recent;
+  readonly gauges: Gauges;
+  readonly errorCodes: readonly { readonly code: string; readonly count: number }[];
+  /** of the window */
+  readonly steps: readonly Step[];
+  /** the last of the finest, the newest last */
+  readonly newestSteps: readonly Step[];
+}
+
+/** Whom the operator's page asks: this process, or the one that knows of all workers. */
+export interface Memory {
+  recall(window: Window): Promise<Recollection>;
+}
+
+/** Enough to tell what lasts from what passes. */
+export const NEWEST_STEPS = 3;
+
 /**
- * Remembers what the registry said, for the operator's page of a service that nobody scrapes: this server's figures
- * alone, since it started, in half a megabyte. A room of its own, since it knows the names of metrics and nothing of
+ * Remembers what the metrics said, for the operator's page of a service that nobody scrapes: the figures of this
+ * machine's service alone, since it started, in half a megabyte. A room of its own, since it knows the names of metrics and nothing of
  * what they are about.
  */
-export class Sampler {
+export class Sampler implements Memory {
   readonly startedAtMs: number;
-  readonly #registry: Registry;
+  readonly #source: MetricsSource;
   readonly #series: readonly Series[];
   /** whole readings would be too much; see `recent` */
   #lately: Pick<Reading, "atMs" | "counts" | "times">[];
   #newest: Reading;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(registry: Registry, startedAtMs = Date.now()) {
+  constructor(source: MetricsSource, startedAtMs = Date.now()) {
     this.startedAtMs = startedAtMs;
-    this.#registry = registry;
+    this.#source = source;
     const begin = emptyReading(startedAtMs);
     this.#newest = begin;
     this.#lately = [begin];
@@ -84,7 +106,7 @@ export class Sampler {
 
   /** @param atMs later than the last */
   async sample(atMs = Date.now()): Promise<void> {
-    const reading = await readRegistry(this.#registry, atMs);
+    const reading = await readFigures(this.#source, atMs);
     // The clock was set back: time stands still until it is where it was.
     if (atMs <= this.#newest.atMs) return;
     this.#newest = reading;
@@ -130,18 +152,16 @@ export class Sampler {
     };
   }
 
-  /** when the newest figures were taken */
-  get sampledAtMs(): number {
-    return this.#newest.atMs;
-  }
-
-  /** Asked now, not remembered. */
-  gauges(): Promise<Gauges> {
-    return readGauges(this.#registry);
-  }
-
-  /** Of all of the time since the start. */
-  errorCodes(): Promise<readonly { readonly code: string; readonly count: number }[]> {
-    return readErrorCodes(this.#registry);
+  async recall(window: Window): Promise<Recollection> {
+    const [gauges, errorCodes] = await Promise.all([readGauges(this.#source), readErrorCodes(this.#source)]);
+    return {
+      startedAtMs: this.startedAtMs,
+      sampledAtMs: this.#newest.atMs,
+      recent: this.recent(),
+      gauges,
+      errorCodes,
+      steps: this.steps(window),
+      newestSteps: this.steps("15m").slice(-NEWEST_STEPS),
+    };
   }
 }

@@ -26,7 +26,8 @@ export async function readMigrations(directory: URL = MIGRATIONS): Promise<reado
 
 /**
  * Brings the database to the newest version, each migration in its own transaction. An advisory lock lets any
- * number of servers start at once: one works, the others wait and find it done.
+ * number of servers start at once: one works, the others wait and find it done. It is held by the transaction, not by
+ * the session: a pooler may give each transaction another one.
  *
  * @returns the names of the migrations applied now
  * @throws {Error} when the database is newer than this code, or was made by other migrations
@@ -40,35 +41,45 @@ export async function migrate(connectionString: string, migrations?: readonly Mi
   });
   await client.connect();
   try {
-    // Per schema: tests migrate many schemas of one database at once. Held until the connection ends.
-    await client.query("select pg_advisory_lock(hashtext('backscroll migrate'), hashtext(current_schema()))");
-    await client.query(`
-      create table if not exists schema_migrations (
-        version integer not null,
-        name text not null,
-        checksum text not null,
-        applied_at timestamptz(3) not null default statement_timestamp(),
-        constraint schema_migrations_pkey primary key (version)
-      )`);
-    const { rows: applied } = await client.query<{ version: number; name: string; checksum: string }>(
-      "select version, name, checksum from schema_migrations order by version",
-    );
-    checkHistory(applied, known);
-    const pending = known.slice(applied.length);
-    for (const migration of pending) {
-      await client.query("begin");
-      await client.query(migration.sql);
-      await client.query("insert into schema_migrations (version, name, checksum) values ($1, $2, $3)", [
-        migration.version,
-        migration.name,
-        migration.checksum,
-      ]);
-      await client.query("commit");
+    const done: string[] = [];
+    for (;;) {
+      const name = await applyNext(client, known);
+      if (name === null) return done;
+      done.push(name);
     }
-    return pending.map((migration) => migration.name);
   } finally {
     await client.end();
   }
+}
+
+/** @returns null when there is nothing left to do */
+async function applyNext(client: pg.Client, known: readonly Migration[]): Promise<string | null> {
+  await client.query("begin");
+  // Per schema: tests migrate many schemas of one database at once.
+  await client.query("select pg_advisory_xact_lock(hashtext('backscroll migrate'), hashtext(current_schema()))");
+  await client.query(`
+    create table if not exists schema_migrations (
+      version integer not null,
+      name text not null,
+      checksum text not null,
+      applied_at timestamptz(3) not null default statement_timestamp(),
+      constraint schema_migrations_pkey primary key (version)
+    )`);
+  const { rows: applied } = await client.query<{ version: number; name: string; checksum: string }>(
+    "select version, name, checksum from schema_migrations order by version",
+  );
+  checkHistory(applied, known);
+  const next = known[applied.length];
+  if (next) {
+    await client.query(next.sql);
+    await client.query("insert into schema_migrations (version, name, checksum) values ($1, $2, $3)", [
+      next.version,
+      next.name,
+      next.checksum,
+    ]);
+  }
+  await client.query("commit");
+  return next?.name ?? null;
 }
 
 function checkHistory(

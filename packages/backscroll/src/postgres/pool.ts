@@ -1,7 +1,9 @@
 import pg from "pg";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { cancelStatement } from "./cancel.ts";
+import { LOST_SESSION, UNPREPARED_POOLER } from "./pooler.ts";
 
-/** A statement: text with `$n` only, prepared once a connection under its name. */
+/** A statement: text with `$n` only, prepared once a connection under its name where the pool does. */
 export interface Statement {
   readonly name: string;
   readonly text: string;
@@ -22,6 +24,8 @@ export interface PoolOptions {
   readonly connectionTimeoutMs: number;
   /** how long PostgreSQL works on one statement */
   readonly statementTimeoutMs: number;
+  /** false: behind a pooler that gives each transaction another session; see `docs/workers.md`. By default true */
+  readonly prepare?: boolean;
   /** told of connections lost while idle: the pool replaces them by itself */
   readonly onIdleError: (error: Error) => void;
   /** told of each statement when it is done */
@@ -42,11 +46,13 @@ export interface Database extends Queryable {
 
 /** Opens no connection yet. */
 export function openDatabase(options: PoolOptions): Database {
+  const { prepare = true } = options;
   const pool = new pg.Pool({
     connectionString: options.connectionString,
     max: options.max,
     connectionTimeoutMillis: options.connectionTimeoutMs,
-    statement_timeout: options.statementTimeoutMs,
+    // PgBouncer takes no such parameter at the start of a connection.
+    ...(prepare && { statement_timeout: options.statementTimeoutMs }),
     // A server that is frozen or unreachable does not time out by itself.
     query_timeout: options.statementTimeoutMs + 1_000,
     keepAlive: true,
@@ -54,18 +60,22 @@ export function openDatabase(options: PoolOptions): Database {
     application_name: "backscroll",
   });
   pool.on("error", options.onIdleError);
-  const { onStatement = () => undefined } = options;
+  const way: Way = {
+    onStatement: options.onStatement ?? (() => undefined),
+    prepare,
+    cancelAfterMs: prepare ? null : options.statementTimeoutMs,
+  };
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => runInPool(pool, statement, onStatement),
+    query: (statement) => runInPool(pool, statement, way),
     async transaction(work) {
       const client = await pool.connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin").catch(rethrowTranslated);
-        const result = await work({ query: (statement) => run(client, statement, onStatement) });
+        const result = await work({ query: (statement) => run(client, statement, way) });
         await client.query("commit").catch(rethrowTranslated);
         return result;
       } catch (error) {
@@ -96,19 +106,30 @@ export function mayHaveCommitted(error: unknown): boolean {
   return !(isRefusal(error) || (error instanceof Error && changedNothing.has(error)));
 }
 
+/** How statements are sent. */
+interface Way {
+  readonly onStatement: OnStatement;
+  readonly prepare: boolean;
+  /** null: PostgreSQL itself ends what takes too long */
+  readonly cancelAfterMs: number | null;
+}
+
 async function run<Row extends pg.QueryResultRow>(
   on: pg.PoolClient,
   { name, text, values }: Statement,
-  onStatement: OnStatement,
+  { onStatement, prepare, cancelAfterMs }: Way,
 ): Promise<readonly Row[]> {
   const startedAt = performance.now();
+  const timer = cancelAfterMs === null ? undefined : setTimeout(cancelStatement, cancelAfterMs, on);
   try {
-    const { rows } = await on.query<Row>({ name, text, values: values as unknown[] });
+    const { rows } = await on.query<Row>({ ...(prepare && { name }), text, values: values as unknown[] });
     onStatement(name, "ok", performance.now() - startedAt);
     return rows;
   } catch (error) {
     onStatement(name, "failed", performance.now() - startedAt);
     throw translate(error);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -119,7 +140,7 @@ async function run<Row extends pg.QueryResultRow>(
 async function runInPool<Row extends pg.QueryResultRow>(
   pool: pg.Pool,
   statement: Statement,
-  onStatement: OnStatement,
+  way: Way,
 ): Promise<readonly Row[]> {
   const client = await pool.connect().catch((error: unknown) => {
     const translated = translate(error);
@@ -129,7 +150,7 @@ async function runInPool<Row extends pg.QueryResultRow>(
   client.on("error", reportedByStatement);
   let broken = false;
   try {
-    return await run<Row>(client, statement, onStatement);
+    return await run<Row>(client, statement, way);
   } catch (error) {
     broken = !isRefusal(error);
     throw error;
@@ -167,6 +188,14 @@ const UNAVAILABLE_MESSAGES =
 const REFERS_TO_USER = /_user_id_fkey$/;
 
 function translate(error: unknown): unknown {
+  if (error instanceof pg.DatabaseError && LOST_SESSION.has(error.code ?? "")) {
+    return new BackscrollError(
+      "database_unavailable",
+      "PostgreSQL does not answer",
+      {},
+      { cause: new Error(UNPREPARED_POOLER, { cause: error }) },
+    );
+  }
   if (error instanceof pg.DatabaseError && error.code === "23503" && REFERS_TO_USER.test(error.constraint ?? "")) {
     // The request knew its user before.
     return new BackscrollError("user_erased", "this person was erased just now", {}, { cause: error });

@@ -1,5 +1,5 @@
 import { BackscrollError } from "../domain/errors.ts";
-import type { Recent, Sampler, Window } from "../metrics/sampler.ts";
+import { type Memory, NEWEST_STEPS, type Recent, type Window } from "../metrics/sampler.ts";
 import type { Step } from "../metrics/step.ts";
 import type { Deps } from "./deps.ts";
 import { checkHealth } from "./health.ts";
@@ -7,8 +7,6 @@ import { createUsageOfAll, type UsageOfAll } from "./usage-of-all.ts";
 
 /** Whoever asks waits no longer for PostgreSQL: that it does not answer is what the operator wants to see. */
 const DATABASE_MS = 2_000;
-/** Steps in a row in which somebody waited for a connection. */
-const STARVED_STEPS = 3;
 /** Below so many requests a few errors say nothing. */
 const REQUESTS_MIN = 20;
 const ERROR_PERCENT_MAX = 5;
@@ -29,7 +27,7 @@ interface Trouble {
   readonly detail: string;
 }
 
-/** How this server is, and was. */
+/** How this server is, and was; all workers of this machine together. */
 export interface OperatorReport {
   /** none: it is healthy */
   readonly troubles: readonly Trouble[];
@@ -53,41 +51,41 @@ export interface Operator {
 
 export function createOperator(
   deps: Deps,
-  { sampler, version }: { readonly sampler: Sampler; readonly version: string },
+  { memory, version }: { readonly memory: Memory; readonly version: string },
 ): Operator {
   const readUsage = createUsageOfAll(deps);
   return {
     async report(window) {
       const answers = inTime(Promise.all([readUsage(), checkHealth(deps)]), DATABASE_MS);
-      const [answered, gauges, errorCodes] = await Promise.all([answers, sampler.gauges(), sampler.errorCodes()]);
-      const recent = sampler.recent();
+      const [answered, recalled] = await Promise.all([answers, memory.recall(window)]);
+      const { recent, gauges } = recalled;
       const troubles: readonly (Trouble | null)[] = [
         deps.draining.aborted ? { code: "stopping", detail: "This server is stopping: it takes nothing new" } : null,
-        databaseTrouble(answered !== null, sampler.steps("15m")),
+        databaseTrouble(answered !== null, recalled.newestSteps),
         cacheTrouble(deps, gauges.redisAway),
         failingTrouble(recent),
       ];
       return {
         troubles: troubles.filter((trouble) => trouble !== null),
         version,
-        startedAt: new Date(sampler.startedAtMs),
-        sampledAt: new Date(sampler.sampledAtMs),
+        startedAt: new Date(recalled.startedAtMs),
+        sampledAt: new Date(recalled.sampledAtMs),
         recent,
         repliesRunning: gauges.replies ?? 0,
         streamsOpen: gauges.streams ?? 0,
-        steps: sampler.steps(window),
-        errorCodes,
+        steps: recalled.steps,
+        errorCodes: recalled.errorCodes,
         usage: answered?.[0] ?? null,
       };
     },
   };
 }
 
-function databaseTrouble(answers: boolean, steps: readonly Step[]): Trouble | null {
+/** @param newest steps in a row */
+function databaseTrouble(answers: boolean, newest: readonly Step[]): Trouble | null {
   if (!answers)
     return { code: "database_unavailable", detail: "PostgreSQL does not answer: nothing is read or saved, or slowly" };
-  const newest = steps.slice(-STARVED_STEPS);
-  const starved = newest.length === STARVED_STEPS && newest.every(({ gauges }) => (gauges.waiting ?? 0) > 0);
+  const starved = newest.length === NEWEST_STEPS && newest.every(({ gauges }) => (gauges.waiting ?? 0) > 0);
   if (!starved) return null;
   return { code: "database_busy", detail: "Requests wait for a connection to PostgreSQL: DATABASE_POOL_MAX is spent" };
 }

@@ -92,7 +92,7 @@ async function feed(deps: Deps, running: RunningGeneration, log: ReplyLog): Prom
   let cursor: string | null = null;
   let heardAt = Number.NEGATIVE_INFINITY;
   let lookedAt = Number.NEGATIVE_INFINITY;
-  while (!deps.draining.aborted) {
+  while (!deps.stopping.aborted) {
     const read = await deps.live.streams.read(streamed, cursor);
     const now = performance.now();
     const isWhole = read !== null && addEntries(log, read.entries);
@@ -109,7 +109,7 @@ async function feed(deps: Deps, running: RunningGeneration, log: ReplyLog): Prom
       if (ending) return log.end(ending);
       lookedAt = now;
     }
-    await pause(isWhole ? LOOK_MS.stream : LOOK_MS.silent, deps.draining);
+    await pause(isWhole ? LOOK_MS.stream : LOOK_MS.silent, deps.stopping);
   }
   log.end({ type: "failed", error: shuttingDown() });
 }

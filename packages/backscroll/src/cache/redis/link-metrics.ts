@@ -10,6 +10,7 @@ export function createLinkMetrics(registry: Registry): WatchLink {
     name: "backscroll_redis_up",
     help: "1 while every server of Redis that holds keys is connected to, by what the link is for",
     labelNames: ["link"],
+    aggregator: "min",
     registers: [registry],
     collect() {
       for (const [link, { isOpen }] of links) gauge.set({ link }, Number(isOpen));
