@@ -139,6 +139,8 @@ export async function create(
       : undefined;
   const connectionString = config.databaseUrl ?? embedded?.connectionString ?? "";
   const directConnectionString = config.databaseDirectUrl ?? connectionString;
+  const route = embedded ? "direct" : await findRoute(connectionString);
+  if (config.pgPrepare && route === "unprepared") throw new ConfigError(UNPREPARED_POOLER);
   const registry = new Registry();
   const db = openDatabase({
     connectionString,
@@ -146,6 +148,7 @@ export async function create(
     connectionTimeoutMs: config.databaseConnectTimeoutMs,
     statementTimeoutMs: config.databaseStatementTimeoutMs,
     prepare: config.pgPrepare,
+    direct: route === "direct",
     onIdleError(error) {
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
@@ -173,9 +176,6 @@ export async function create(
     await embedded?.stop();
   };
   try {
-    if (!embedded && config.pgPrepare && (await findRoute(connectionString)) === "unprepared") {
-      throw new ConfigError(UNPREPARED_POOLER);
-    }
     const migrations = together ? [] : await migrate(directConnectionString);
     cache = await createCache(config, {
       db,

@@ -1,34 +1,9 @@
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { newSchema } from "./services.ts";
+import { slowResponder } from "./slow-responder.ts";
 import { post, runCommand, startCommand, startService, temporaryDirectory } from "./service-process.ts";
-
-/** A responder that answers when it is told to, and tells when it was asked. */
-async function slowResponder(): Promise<{ url: string; asked: Promise<void>; release(): void }> {
-  const asked = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<void>();
-  const server = createServer((request, response) => {
-    request.resume();
-    asked.resolve();
-    response.setHeader("content-type", "application/json");
-    void released.promise.then(() => response.end(JSON.stringify({ content: "late, but here" })));
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  onTestFinished(() => {
-    released.resolve();
-    server.closeAllConnections();
-    server.close();
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    asked: asked.promise,
-    release: released.resolve,
-  };
-}
 
 function isOpen(url: string): Promise<boolean> {
   return fetch(`${url}/livez`).then(

@@ -1,4 +1,4 @@
-import { loadConfig } from "../config.ts";
+import { type Config, loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
 import { openRedisCache } from "../create-cache.ts";
 import { errorMessage } from "../domain/errors.ts";
@@ -29,6 +29,7 @@ export async function dropCacheCommand(terminal: Terminal, flags: Partial<Record
       : undefined;
   try {
     const databaseId = await databaseIdOf(
+      config,
       config.databaseDirectUrl ?? config.databaseUrl ?? embedded?.connectionString ?? "",
     );
     const faults: string[] = [];
@@ -56,13 +57,15 @@ export async function dropCacheCommand(terminal: Terminal, flags: Partial<Record
 }
 
 /** The restored database may be of an older version. */
-async function databaseIdOf(connectionString: string): Promise<string> {
+async function databaseIdOf({ pgPrepare }: Config, connectionString: string): Promise<string> {
   await migrate(connectionString);
   const db = openDatabase({
     connectionString,
     max: 1,
     connectionTimeoutMs: CONNECT_MS,
     statementTimeoutMs: CONNECT_MS,
+    prepare: pgPrepare,
+    direct: pgPrepare,
     onIdleError: () => undefined,
   });
   try {

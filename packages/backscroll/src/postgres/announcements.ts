@@ -214,5 +214,5 @@ function listenOnce(
 
 const WENT_SILENT = "a heartbeat was sent, and did not arrive";
 const NEVER_HEARD =
-  "they are sent, and do not arrive. Connect straight to PostgreSQL, or through a pooler in session mode: " +
-  "LISTEN does not survive one in transaction mode";
+  "they are sent, and do not arrive: LISTEN does not survive a pooler in transaction mode. Set DATABASE_DIRECT_URL to " +
+  "the same database past it";

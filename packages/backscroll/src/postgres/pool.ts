@@ -26,6 +26,8 @@ export interface PoolOptions {
   readonly statementTimeoutMs: number;
   /** false: behind a pooler that gives each transaction another session; see `docs/workers.md`. By default true */
   readonly prepare?: boolean;
+  /** false: something in between takes no `statement_timeout` at the start, as PgBouncer. By default true */
+  readonly direct?: boolean;
   /** told of connections lost while idle: the pool replaces them by itself */
   readonly onIdleError: (error: Error) => void;
   /** told of each statement when it is done */
@@ -46,13 +48,12 @@ export interface Database extends Queryable {
 
 /** Opens no connection yet. */
 export function openDatabase(options: PoolOptions): Database {
-  const { prepare = true } = options;
+  const { prepare = true, direct = true } = options;
   const pool = new pg.Pool({
     connectionString: options.connectionString,
     max: options.max,
     connectionTimeoutMillis: options.connectionTimeoutMs,
-    // PgBouncer takes no such parameter at the start of a connection.
-    ...(prepare && { statement_timeout: options.statementTimeoutMs }),
+    ...(direct && { statement_timeout: options.statementTimeoutMs }),
     // A server that is frozen or unreachable does not time out by itself.
     query_timeout: options.statementTimeoutMs + 1_000,
     keepAlive: true,
@@ -63,7 +64,7 @@ export function openDatabase(options: PoolOptions): Database {
   const way: Way = {
     onStatement: options.onStatement ?? (() => undefined),
     prepare,
-    cancelAfterMs: prepare ? null : options.statementTimeoutMs,
+    cancelAfterMs: direct ? null : options.statementTimeoutMs,
   };
   return {
     pool,

@@ -28,6 +28,8 @@ export interface CrewOptions {
   readonly onStarted: (member: Member) => void;
   readonly onTold: (member: Member, notice: WorkerNotice) => void;
   readonly onEnded: (member: Member) => void;
+  /** told of each place that has a new worker, in a restart: its number */
+  readonly onRenewed: (nth: number) => void;
   /** for people */
   readonly onTrouble: (what: string) => void;
 }
@@ -116,12 +118,12 @@ export class Crew {
    * @throws {StartError} when a new one does not become ready: those that are there stay
    */
   async restart(): Promise<void> {
-    for (const place of this.#places) {
+    for (const [index, place] of this.#places.entries()) {
       if (this.#isStopping) return;
       place.isRestarting = true;
       clearTimeout(place.retry);
       try {
-        await this.#restartOne(place);
+        await this.#restartOne(place, index + 1);
       } finally {
         place.isRestarting = false;
         if (place.member === null) this.#replace(place);
@@ -129,12 +131,13 @@ export class Crew {
     }
   }
 
-  async #restartOne(place: Place): Promise<void> {
+  async #restartOne(place: Place, nth: number): Promise<void> {
     const next = this.#launch(place);
     await next.ready;
     const before = place.member;
     place.member = next;
     place.failures = 0;
+    this.#options.onRenewed(nth);
     if (before) await this.#dismiss(before);
   }
 

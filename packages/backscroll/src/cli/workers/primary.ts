@@ -53,6 +53,7 @@ export async function runPrimary(
     onStarted: (member) => metrics.add(member),
     onTold: (member, notice) => notice.type === "last_figures" && metrics.told(member, notice.figures),
     onEnded: (member) => metrics.remove(member),
+    onRenewed: (nth) => terminal.say(`  ${nth} of ${config.workers} is new; the old one finishes what runs`),
     onTrouble: (what) => terminal.warn(what),
   }));
   try {
