@@ -248,6 +248,7 @@ test("every metric has its name and unit, and no label names a person or a conve
     "backscroll_replies_running gauge",
     "backscroll_replies_total counter",
     "backscroll_reply_first_token_seconds histogram",
+    "backscroll_workers gauge",
   ]);
   expect(text).not.toMatch(/ summary$/m);
   for (const secret of [ADA, json.conversation_id, "my-id", "a secret"]) expect(text).not.toContain(secret);

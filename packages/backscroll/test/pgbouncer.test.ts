@@ -70,12 +70,13 @@ test("behind a pooler that loses prepared statements a start is refused, and say
 });
 
 test("a pooler in session mode needs no setting", async () => {
-  const { url } = await pooled({ pool_mode: "session", default_pool_size: 30 });
+  const { url } = await pooled({ pool_mode: "session", default_pool_size: 30, server_reset_query: "" });
   const services = await createServices({ databaseUrl: url });
   onTestFinished(() => services.close());
   await services.call(ADA, "POST", "/api/conversations", { id: "c" });
   const message = { role: "user", content: "x" };
-  expect((await services.call(ADA, "POST", "/api/conversations/c/messages", message)).status).toBe(201);
+  const saved = await services.call(ADA, "POST", "/api/conversations/c/messages", message);
+  expect(saved.status, saved.text).toBe(201);
 });
 
 test("migrations need no session: through the pooler and past it, many at once apply each once", async () => {
@@ -99,7 +100,7 @@ test("the whole life of conversations goes on behind one in transaction mode", {
   );
   const seqs = (await Promise.all(saves)).map(({ json }) => json.seq as number);
   expect(seqs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
-  await ask(ADA, 201, "POST", messages, { role: "user", content: "m1", id: "m1" }); // a retry
+  await ask(ADA, 200, "POST", messages, { role: "user", content: "m1", id: "m1" }); // a retry
   const turn = { message: "I had a dream", message_id: "q", session_id: "tab-1" };
   const { json: answered } = await ask(ADA, 200, "POST", "/api/conversations/messages", turn);
   const followUp = { message: "Of Rome", conversation_id: "c", stream: true };
@@ -107,9 +108,9 @@ test("the whole life of conversations goes on behind one in transaction mode", {
   const { json: session } = await ask(ADA, 200, "GET", "/api/sessions/tab-1");
   expect(session.conversation_id).toBe(answered.conversation_id);
   await ask(ADA, 200, "PATCH", `${messages}/m0`, { content: "edited" });
-  await ask(ADA, 204, "DELETE", `${messages}/m2`);
+  await ask(ADA, 200, "DELETE", `${messages}/m2`);
   expect((await ask(ADA, 200, "GET", `${messages}?page=2&page_size=50`)).json.messages).toHaveLength(50);
-  await ask(ADA, 204, "DELETE", "/api/conversations/c");
+  await ask(ADA, 200, "DELETE", "/api/conversations/c");
   await ask(ADA, 200, "POST", "/api/conversations/c/restore");
   expect((await ask(ADA, 200, "GET", "/api/conversations")).json.conversations).toHaveLength(2);
 
@@ -144,7 +145,7 @@ test(
   },
 );
 
-test("a statement that takes too long is ended in PostgreSQL, and its connection goes on", async () => {
+test("a statement that takes too long is ended in PostgreSQL, and the others go on", async () => {
   const { url, directUrl } = await pooled();
   const db = poolOf(url, { prepare: false, direct: false, statementTimeoutMs: 200, max: 1 });
   const sleep = { name: "sleep", text: "select pg_sleep($1) as slept_too_long", values: [30] };

@@ -31,7 +31,7 @@ export async function startSteadyLoad(url: string, { clientsOfEach = 3 } = {}): 
   const answered: Record<string, number> = {};
   const acknowledged = new Map<string, string[]>();
   const agents: Agent[] = [];
-  let isOn = true;
+  const over = new AbortController();
 
   const step = async (name: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -50,7 +50,7 @@ export async function startSteadyLoad(url: string, { clientsOfEach = 3 } = {}): 
     const ids: string[] = [];
     acknowledged.set(id, ids);
     expectStatus(await ask("POST", "/api/conversations", { id }), 201);
-    while (isOn) {
+    while (!over.signal.aborted) {
       await step(`${kind} POST`, async () => {
         const message = { id: mintId(), role: "user", content: "Hello" };
         expectStatus(await ask("POST", messages, message), 201);
@@ -79,7 +79,7 @@ export async function startSteadyLoad(url: string, { clientsOfEach = 3 } = {}): 
     answered,
     acknowledged,
     async stop() {
-      isOn = false;
+      over.abort();
       await all;
       for (const agent of agents) agent.destroy();
     },

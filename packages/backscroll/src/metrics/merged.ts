@@ -1,4 +1,4 @@
-import { AggregatorRegistry, Registry } from "prom-client";
+import { AggregatorRegistry, type Registry } from "prom-client";
 import { type Figures, type MetricsSource, sourceOf } from "./source.ts";
 
 /** A process's figures by the metric's name. */

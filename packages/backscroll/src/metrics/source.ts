@@ -16,7 +16,7 @@ export function sourceOf(registry: Registry): MetricsSource {
       const found: Figures[] = [];
       for (const name of names) {
         const metric = registry.getSingleMetric(name);
-        if (metric) found.push((await metric.get()) as Figures);
+        if (metric) found.push(await metric.get());
       }
       return found;
     },

@@ -192,15 +192,17 @@ export class Crew {
     }, START_MS);
     void ready.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
     worker.on("error", () => undefined); // a message to one that has just ended
-    // What it said last may come after its end.
-    const left = once(worker, "disconnect");
-    void once(worker, "exit").then(async ([code, signal]) => {
+    const watch = async (): Promise<void> => {
+      // What it said last may come after its end.
+      const left = once(worker, "disconnect");
+      const [code, signal] = (await once(worker, "exit")) as [number | null, string | null];
       await left;
-      const how = signal === null ? `exit code ${code}` : String(signal);
-      ready.reject(new StartError({ exitCode: Number(code) || 1, message: `a worker did not start: ${how}` }));
+      const how = signal ?? `exit code ${code}`;
+      ready.reject(new StartError({ exitCode: code || 1, message: `a worker did not start: ${how}` }));
       this.#ended(place, member, { how, lifeMs: performance.now() - startedAt });
       ended.resolve();
-    });
+    };
+    void watch();
     this.#all.add(member);
     onStarted(member);
     return member;

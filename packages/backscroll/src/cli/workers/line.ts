@@ -18,8 +18,8 @@ export interface Line<Question, Notice> {
 }
 
 export interface Hearing<Question, Notice> {
-  answer(about: Question): Promise<unknown>;
-  hear(notice: Notice): void;
+  readonly answer: (about: Question) => Promise<unknown>;
+  readonly hear: (notice: Notice) => void;
 }
 
 /** The types of both ends are for the caller to keep alike. */
