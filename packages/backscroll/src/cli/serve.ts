@@ -1,12 +1,9 @@
-import { once } from "node:events";
-import type { AddressInfo, Server } from "node:net";
-import { type Config, isAuthRequired, loadConfig } from "../config.ts";
+import { isAuthRequired, loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
-import { type BackscrollInternals, create } from "../create.ts";
 import { isLoopback } from "../domain/loopback.ts";
-import { announceReady, introduce } from "./banner.ts";
+import { announceReady } from "./banner.ts";
 import { warnIfConnectionsDoNotFit } from "./connections.ts";
-import { createHttpServer, type HttpServer } from "./http-server.ts";
+import { startServing } from "./serving.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
@@ -37,40 +34,18 @@ export async function serve(
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
   await warnIfConnectionsDoNotFit(terminal, config);
-  const backscroll = await create(config, { processMetrics: true });
-  const http = createHttpServer(backscroll.fetch, config);
   try {
-    const introduction = await introduce(backscroll, config, await listen(http.server, config));
-    announceReady(terminal, config, introduction, { version, readyMs: Math.round(performance.now() - startedAt) });
-    await stop.requested;
-    terminal.say("Stopping: finishing what runs …");
-    await drain(backscroll, http);
+    const serving = await startServing(config);
+    try {
+      const readyMs = Math.round(performance.now() - startedAt);
+      announceReady(terminal, config, serving.introduction, { version, readyMs });
+      await stop.requested;
+      terminal.say("Stopping: finishing what runs …");
+    } finally {
+      await serving.stop();
+    }
   } finally {
-    await backscroll.close();
     stop.dispose();
   }
   terminal.say("Stopped. Everything is saved.");
 }
-
-/** Takes nothing new, and finishes what runs. */
-export async function drain(backscroll: BackscrollInternals, http: HttpServer): Promise<void> {
-  backscroll.drain();
-  await http.close(backscroll.config.drainTimeoutMs + TELLING_MS);
-}
-
-/** @returns the port */
-export async function listen(server: Server, { host, port }: Pick<Config, "host" | "port">): Promise<number> {
-  try {
-    server.listen(port, host);
-    await once(server, "listening");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-      throw new CommandError(EXIT.failed, `port ${port} is in use. Try: --port ${port + 1}`, { cause: error });
-    }
-    throw error;
-  }
-  return (server.address() as AddressInfo).port;
-}
-
-/** After the drain's timeout, for what was given up then to be saved, and told to whoever waits for it. */
-export const TELLING_MS = 2_000;

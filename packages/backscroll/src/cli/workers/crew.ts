@@ -124,6 +124,8 @@ export class Crew {
       clearTimeout(place.retry);
       try {
         await this.#restartOne(place, index + 1);
+      } catch (error) {
+        if (!this.#isStopping) throw error;
       } finally {
         place.isRestarting = false;
         if (place.member === null) this.#replace(place);

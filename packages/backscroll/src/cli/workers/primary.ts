@@ -11,7 +11,7 @@ import { migrate } from "../../postgres/migrate.ts";
 import { findRoute, UNPREPARED_POOLER } from "../../postgres/pooler.ts";
 import { announceReady } from "../banner.ts";
 import { poolShare, warnIfConnectionsDoNotFit } from "../connections.ts";
-import { listen, TELLING_MS } from "../serve.ts";
+import { listen, TELLING_MS } from "../serving.ts";
 import { stopSignal, type StopSignal } from "../stop-signal.ts";
 import { CommandError, EXIT, type Terminal } from "../terminal.ts";
 import { Crew, type Member, StartError } from "./crew.ts";
@@ -56,14 +56,15 @@ export async function runPrimary(
     onRenewed: (nth) => terminal.say(`  ${nth} of ${config.workers} is new; the old one finishes what runs`),
     onTrouble: (what) => terminal.warn(what),
   }));
+  let stopRestarting = (): void => undefined;
   try {
-    const introduction = await Promise.race([ours.start(), stop.requested]);
+    const started = ours.start();
+    stopRestarting = restartOnHangUp(terminal, config, { crew: ours, started, stop });
+    const introduction = await Promise.race([started, stop.requested]);
     if (introduction) {
       metrics.sampler.start((error) => terminal.warn(`the metrics could not be sampled: ${errorMessage(error)}`));
       announceReady(terminal, config, introduction, { version, readyMs: Math.round(performance.now() - startedAt) });
-      const stopRestarting = restartOnHangUp(terminal, config, { crew: ours, stop });
       await stop.requested;
-      stopRestarting();
     }
     terminal.say("Stopping: finishing what runs …");
     await ours.stop();
@@ -73,6 +74,7 @@ export async function runPrimary(
       ? new CommandError(error.failure.exitCode, error.message, { cause: error })
       : error;
   } finally {
+    stopRestarting();
     metrics.sampler.stop();
     stop.dispose();
   }
@@ -131,11 +133,12 @@ function watchAll(readyCount: () => number): AllMetrics {
 function restartOnHangUp(
   terminal: Terminal,
   config: Config,
-  { crew, stop }: { crew: Crew; stop: StopSignal },
+  { crew, started, stop }: { crew: Crew; started: Promise<unknown>; stop: StopSignal },
 ): () => void {
   let isRestarting = false;
   let isAskedAgain = false;
   const restart = async (): Promise<void> => {
+    await started;
     const startedAt = performance.now();
     terminal.say(`Restarting ${config.workers} workers, one after another …`);
     try {
@@ -152,10 +155,11 @@ function restartOnHangUp(
     isAskedAgain = isRestarting;
     if (isRestarting) return;
     isRestarting = true;
-    void restart().finally(() => {
+    const again = (): void => {
       isRestarting = false;
       if (isAskedAgain) onHangUp();
-    });
+    };
+    restart().then(again, again); // what fails the start is told by whoever waits for it
   };
   process.on("SIGHUP", onHangUp);
   return () => void process.off("SIGHUP", onHangUp);

@@ -1,12 +1,10 @@
 import cluster from "node:cluster";
 import type { Config } from "../../config.ts";
-import { create, type Together } from "../../create.ts";
+import type { Together } from "../../create.ts";
 import type { Recollection } from "../../metrics/sampler.ts";
 import { sourceOf } from "../../metrics/source.ts";
-import { introduce } from "../banner.ts";
 import { describeFailure } from "../failure.ts";
-import { createHttpServer } from "../http-server.ts";
-import { drain, listen } from "../serve.ts";
+import { startServing } from "../serving.ts";
 import { type Line, openLine } from "./line.ts";
 import type { Orders, PrimaryNotice, PrimaryQuestion, WorkerNotice, WorkerQuestion } from "./messages.ts";
 
@@ -44,17 +42,11 @@ export async function runWorker(settings: Config, orders: Orders): Promise<void>
   );
   try {
     const config = { ...settings, ...orders };
-    const backscroll = await create(config, { processMetrics: true, together: togetherBy(primary) });
-    figures = sourceOf(backscroll.registry);
-    const http = createHttpServer(backscroll.fetch, config);
-    try {
-      const introduction = await introduce(backscroll, config, await listen(http.server, config));
-      primary.tell({ type: "ready", introduction });
-      await leaving.promise;
-      await drain(backscroll, http);
-    } finally {
-      await backscroll.close();
-    }
+    const serving = await startServing(config, togetherBy(primary));
+    figures = sourceOf(serving.backscroll.registry);
+    primary.tell({ type: "ready", introduction: serving.introduction });
+    await leaving.promise;
+    await serving.stop();
     primary.tell({ type: "last_figures", figures: await figures.read() });
   } catch (error) {
     const failure = describeFailure(error);
