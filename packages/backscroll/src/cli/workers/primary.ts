@@ -56,7 +56,7 @@ export async function runPrimary(
     onRenewed: (nth) => terminal.say(`  ${nth} of ${config.workers} is new; the old one finishes what runs`),
     onTrouble: (what) => terminal.warn(what),
   }));
-  let stopRestarting = (): void => undefined;
+  let stopRestarting: (() => void) | null = null;
   try {
     const started = ours.start();
     stopRestarting = restartOnHangUp(terminal, config, { crew: ours, started, stop });
@@ -74,7 +74,7 @@ export async function runPrimary(
       ? new CommandError(error.failure.exitCode, error.message, { cause: error })
       : error;
   } finally {
-    stopRestarting();
+    stopRestarting?.();
     metrics.sampler.stop();
     stop.dispose();
   }
