@@ -8,6 +8,7 @@ import { startPgBouncer } from "./pgbouncer.ts";
 import { startRedis } from "./redis-server.ts";
 import { runCommand, startCommand } from "./service-process.ts";
 import { createServices, newSchema, type Services } from "./services.ts";
+import { PATIENTLY } from "./workers-fixture.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
@@ -60,14 +61,18 @@ test("it is known what a connection string leads to", async () => {
   expect(await findRoute(session.url)).toBe("pooler");
 });
 
-test("behind a pooler that loses prepared statements a start is refused, and says what to set; with workers too", async () => {
-  const { url } = await pooled();
-  for (const args of [["--port", "0"], ["--port", "0", "--workers", "2"], ["export"]]) {
-    const { status, stderr } = await runCommand(args, { DATABASE_URL: url });
-    expect(status, args.join(" ")).toBe(2);
-    expect(stderr).toContain("Set PG_PREPARE=off, and DATABASE_DIRECT_URL");
-  }
-});
+test(
+  "behind a pooler that loses prepared statements a start is refused, and says what to set; with workers too",
+  PATIENTLY,
+  async () => {
+    const { url } = await pooled();
+    for (const args of [["--port", "0"], ["--port", "0", "--workers", "2"], ["export"]]) {
+      const { status, stderr } = await runCommand(args, { DATABASE_URL: url });
+      expect(status, args.join(" ")).toBe(2);
+      expect(stderr).toContain("Set PG_PREPARE=off, and DATABASE_DIRECT_URL");
+    }
+  },
+);
 
 test("a pooler in session mode needs no setting", async () => {
   const { url } = await pooled({ pool_mode: "session", default_pool_size: 30, server_reset_query: "" });
@@ -86,7 +91,7 @@ test("migrations need no session: through the pooler and past it, many at once a
   expect(new Set(applied).size).toBe(applied.length);
 });
 
-test("the whole life of conversations goes on behind one in transaction mode", { timeout: 60_000 }, async () => {
+test("the whole life of conversations goes on behind one in transaction mode", PATIENTLY, async () => {
   const services = await servicesBehind(await pooled());
   const ask = async (user: string, expected: number, method: string, path: string, body?: unknown) => {
     const answer = await services.call(user, method, path, body);
@@ -134,16 +139,12 @@ test("servers hear each other past it: what one saves, the other's cache never h
   expect((await other.call(ADA, "GET", "/api/conversations/c/messages")).json.messages).toHaveLength(1);
 });
 
-test(
-  "when announcements go through it the cache is left aside, and it is said what to set",
-  { timeout: 60_000 },
-  async () => {
-    const redis = await startRedis();
-    const { url } = await pooled();
-    const service = startCommand(["--port", "0"], { DATABASE_URL: url, REDIS_URL: redis.url, PG_PREPARE: "off" });
-    await expect.poll(() => service.stderr(), { timeout: 30_000 }).toContain("Set DATABASE_DIRECT_URL");
-  },
-);
+test("when announcements go through it the cache is left aside, and it is said what to set", PATIENTLY, async () => {
+  const redis = await startRedis();
+  const { url } = await pooled();
+  const service = startCommand(["--port", "0"], { DATABASE_URL: url, REDIS_URL: redis.url, PG_PREPARE: "off" });
+  await expect.poll(() => service.stderr(), { timeout: 60_000 }).toContain("Set DATABASE_DIRECT_URL");
+});
 
 test("a statement that takes too long is ended in PostgreSQL, and the others go on", async () => {
   const { url, directUrl } = await pooled();

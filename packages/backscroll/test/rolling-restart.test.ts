@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { startRedis } from "./redis-server.ts";
 import { startSteadyLoad } from "./steady-load.ts";
 import { openUiStream } from "./ui-stream.ts";
-import { isAlive, said, startWorkers } from "./workers-fixture.ts";
+import { PATIENTLY, isAlive, said, startWorkers } from "./workers-fixture.ts";
 import { slowResponder } from "./slow-responder.ts";
 
 const RESTARTS = 3;
@@ -17,12 +17,12 @@ async function idsIn(url: string, conversation: string): Promise<readonly string
 
 test(
   "under load, three rolling restarts of three workers fail no request, and what was acknowledged is there once",
-  { timeout: 240_000 },
+  PATIENTLY,
   async () => {
     const redis = await startRedis();
     const service = await startWorkers(3, { REDIS_URL: redis.url });
     const load = await startSteadyLoad(service.url);
-    await expect.poll(() => Object.keys(load.answered).length, { timeout: 20_000 }).toBe(9);
+    await expect.poll(() => Object.keys(load.answered).length, { timeout: 60_000 }).toBe(9);
     for (let restart = 0; restart < RESTARTS; restart += 1) {
       const before = service.workerPids();
       await service.restart();
@@ -42,24 +42,28 @@ test(
   },
 );
 
-test("a reply that is being written when its worker is told to leave is finished there, and streamed to its end", async () => {
-  const responder = await slowResponder();
-  const service = await startWorkers(2, {}, ["--responder-url", responder.url]);
-  const turn = { message: "hello", message_id: "q", stream: true };
-  const stream = openUiStream(`${service.url}/api/conversations/messages`, turn);
-  await responder.asked;
-  const restarted = service.restart();
-  await said(service, "Restarting 2 workers");
-  await said(service, "1 of 2 is new");
-  responder.release();
+test(
+  "a reply that is being written when its worker is told to leave is finished there, and streamed to its end",
+  PATIENTLY,
+  async () => {
+    const responder = await slowResponder();
+    const service = await startWorkers(2, {}, ["--responder-url", responder.url]);
+    const turn = { message: "hello", message_id: "q", stream: true };
+    const stream = openUiStream(`${service.url}/api/conversations/messages`, turn);
+    await responder.asked;
+    const restarted = service.restart();
+    await said(service, "Restarting 2 workers");
+    await said(service, "1 of 2 is new");
+    responder.release();
 
-  expect(await (await stream).whole).toMatchObject({ ending: "finish", text: "late, but here" });
-  await restarted;
-});
+    expect(await (await stream).whole).toMatchObject({ ending: "finish", text: "late, but here" });
+    await restarted;
+  },
+);
 
 test(
   "a new worker that does not start ends the restart: the old ones go on, and it is said why",
-  { timeout: 60_000 },
+  PATIENTLY,
   async () => {
     const service = await startWorkers(2);
     const before = service.workerPids();

@@ -14,7 +14,9 @@ export interface WorkersService extends ServiceProcess {
   metrics(): Promise<string>;
 }
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
+/** Starting processes takes its time on a machine that does other things. */
+export const PATIENTLY = { timeout: 240_000 };
 
 export async function startWorkers(
   count: number,
