@@ -39,7 +39,7 @@ test(
     promtool(["check", "config", "--syntax-only", "prometheus.yml"]);
     promtool(["check", "rules", "rules/recording.yml", "rules/alerts.yml"]);
     expect(TESTS.length).toBeGreaterThan(0);
-    promtool(["test", "rules", ...TESTS], RULES);
+    promtool(["test", "rules", ...TESTS], { cwd: RULES });
   },
 );
 

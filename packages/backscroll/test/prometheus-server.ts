@@ -11,11 +11,17 @@ import { temporaryDirectory } from "./service-process.ts";
 /** What the repository brings for Prometheus. */
 export const PROMETHEUS_DIRECTORY = fileURLToPath(new URL("../../../deploy/prometheus", import.meta.url));
 
-/** @returns what promtool said; fails the test when it found something */
-export function promtool(args: readonly string[], directory = PROMETHEUS_DIRECTORY): string {
-  const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: directory, encoding: "utf8" });
+/** Fails the test when promtool finds something. */
+export function promtool(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly input?: string } = {},
+): void {
+  const { status, stdout, stderr } = spawnSync("promtool", args, {
+    cwd: PROMETHEUS_DIRECTORY,
+    encoding: "utf8",
+    ...options,
+  });
   expect(status, stdout + stderr).toBe(0);
-  return stdout;
 }
 
 /** One series and its newest value. */
@@ -34,7 +40,7 @@ interface Rule {
   readonly lastError?: string;
 }
 
-export interface Alert {
+interface Alert {
   readonly labels: Readonly<Record<string, string>>;
   readonly state: "pending" | "firing";
 }
@@ -107,7 +113,7 @@ export async function startPrometheus(service: {
   };
   return {
     query: async (expression) =>
-      (await ask<{ result: readonly Sample[] }>(`query?${new URLSearchParams({ query: expression })}`)).result,
+      (await ask<{ result: readonly Sample[] }>(`query?query=${encodeURIComponent(expression)}`)).result,
     rules: async () =>
       (await ask<{ groups: readonly { rules: readonly Rule[] }[] }>("rules")).groups.flatMap(({ rules }) => rules),
     alerts: async () => (await ask<{ alerts: readonly Alert[] }>("alerts")).alerts,
