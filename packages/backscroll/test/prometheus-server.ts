@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { parse } from "yaml";
@@ -12,16 +13,18 @@ import { temporaryDirectory } from "./service-process.ts";
 export const PROMETHEUS_DIRECTORY = fileURLToPath(new URL("../../../deploy/prometheus", import.meta.url));
 
 /** Fails the test when promtool finds something. */
-export function promtool(
+export async function promtool(
   args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string } = {},
-): void {
-  const { status, stdout, stderr } = spawnSync("promtool", args, {
-    cwd: PROMETHEUS_DIRECTORY,
-    encoding: "utf8",
-    ...options,
-  });
-  expect(status, stdout + stderr).toBe(0);
+  { cwd = PROMETHEUS_DIRECTORY, input = "" }: { readonly cwd?: string; readonly input?: string } = {},
+): Promise<void> {
+  const child = spawn("promtool", args, { cwd });
+  child.stdin.end(input);
+  const [said, complained, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close"),
+  ]);
+  expect(status, said + complained).toBe(0);
 }
 
 /** One series and its newest value. */
@@ -93,7 +96,7 @@ export async function startPrometheus(service: {
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+  child.stderr.setEncoding("utf8").on("data", (line: string) => (said += line));
   const ended = once(child, "exit");
   onTestFinished(async () => {
     child.kill("SIGKILL");

@@ -117,7 +117,7 @@ test(
     const service = await startWholeService();
     const metrics = await readMetrics(service.url);
     const own = metrics.split("\n").filter((line) => /^(# \w+ )?backscroll_/.test(line));
-    promtool(["check", "metrics"], { input: `${own.join("\n")}\n` });
+    await promtool(["check", "metrics"], { input: `${own.join("\n")}\n` });
     const docs = ["metrics.md", "cache.md"].map((name) =>
       readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8"),
     );
