@@ -17,6 +17,7 @@ import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
 import type { LimitOptions } from "./http/limits.ts";
 import { watchEventLoop } from "./metrics/event-loop.ts";
+import { registerInfo } from "./metrics/info.ts";
 import { type Memory, Sampler } from "./metrics/sampler.ts";
 import { sourceOf } from "./metrics/source.ts";
 import { registerWorkers } from "./metrics/workers.ts";
@@ -152,10 +153,11 @@ export async function create(
     onIdleError(error) {
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
-    onStatement: createStatementMetrics(registry),
+    ...createStatementMetrics(registry),
   });
   let closing = false;
   registerPool(registry, db);
+  registerInfo(registry, VERSION);
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const unwatchEventLoop = processMetrics ? watchEventLoop(registry) : () => undefined;
   const watchLink = createLinkMetrics(registry);

@@ -41,7 +41,7 @@ export async function createNaiveCache(
       }
     },
 
-    readAside: () => undefined,
+    readAside: (_, read) => read(),
 
     async readRecent(at, limit, load) {
       const key = keyOf(at);

@@ -128,11 +128,18 @@ export class CoherentCache implements HistoryCache {
   }
 
   async readRecent(at: ConversationRef, limit: number, load: LoadSnapshot): Promise<RecentMessages | null> {
+    const startedAt = performance.now();
+    const recent = await this.#readRecent(at, limit, load);
+    if (recent) this.#countRead(at, recent.source, performance.now() - startedAt);
+    return recent;
+  }
+
+  async #readRecent(at: ConversationRef, limit: number, load: LoadSnapshot): Promise<RecentMessages | null> {
     const key = keyOf(at);
     const found = await this.#readCached(at, key, limit);
-    if (found === "unavailable") return this.#loadAside(at, key, limit, load);
+    if (found === "unavailable") return this.#loadAside(key, limit, load);
     if (found === "absent" || found === "short") return this.#readThrough(at, key, limit, load, found);
-    return this.#answer(at, found.messages, found.hasMore, "hit");
+    return { messages: found.messages, hasMore: found.hasMore, source: "hit" };
   }
 
   async appended(at: ConversationRef, extension: Extension): Promise<void> {
@@ -219,24 +226,24 @@ export class CoherentCache implements HistoryCache {
   ): Promise<RecentMessages | null> {
     const { messageLimit, snapshotLength } = this.#cache;
     // More than the cache holds of a conversation.
-    if (miss === "short" && limit > messageLimit) return this.#answerFrom(at, await load(limit + 1), limit, "miss");
+    if (miss === "short" && limit > messageLimit) return answerFrom(await load(limit + 1), limit, "miss");
     const listening = this.#listening;
     const node = this.#cache.node(at);
     const { incarnation } = node;
     const token = `${this.#tokens.prefix}:${(this.#tokens.count += 1)}`;
     const holder = await this.#guard.call(node, "lease", () => this.#cache.lease(at, token)).catch(() => null);
     if (holder === null || listening === null || !this.#isNow(at, { incarnation, listening }))
-      return this.#loadAside(at, key, limit, load);
+      return this.#loadAside(key, limit, load);
 
     const shared = this.#flights.get(key);
     // The same lease: nothing has changed since that query began, on any server.
     const isShared = shared?.holder === holder && shared.incarnation === incarnation && shared.listening === listening;
-    if (limit <= messageLimit && isShared) return this.#answerFrom(at, await shared.snapshot, limit, "miss");
+    if (limit <= messageLimit && isShared) return answerFrom(await shared.snapshot, limit, "miss");
     const snapshot = load(Math.max(limit + 1, snapshotLength));
     this.#fly(key, { holder, incarnation, listening, snapshot });
     const loaded = await snapshot;
     if (loaded !== null && holder === token) void this.#fill(at, key, token, loaded, { incarnation, listening });
-    return this.#answerFrom(at, loaded, limit, "miss");
+    return answerFrom(loaded, limit, "miss");
   }
 
   #fly(key: string, flight: Flight): void {
@@ -248,15 +255,10 @@ export class CoherentCache implements HistoryCache {
   }
 
   /** From PostgreSQL, the cache left aside. */
-  async #loadAside(
-    at: ConversationRef,
-    key: string,
-    limit: number,
-    load: LoadSnapshot,
-  ): Promise<RecentMessages | null> {
+  async #loadAside(key: string, limit: number, load: LoadSnapshot): Promise<RecentMessages | null> {
     const { messageLimit, snapshotLength } = this.#cache;
     const snapshot = limit > messageLimit ? load(limit + 1) : this.#queriesAside.run(key, () => load(snapshotLength));
-    return this.#answerFrom(at, await snapshot, limit, "bypass");
+    return answerFrom(await snapshot, limit, "bypass");
   }
 
   async #fill(at: ConversationRef, key: string, token: string, snapshot: Snapshot, epoch: Epoch): Promise<void> {
@@ -306,34 +308,22 @@ export class CoherentCache implements HistoryCache {
     }
   }
 
-  #answerFrom(
-    at: ConversationRef,
-    snapshot: Snapshot | null,
-    limit: number,
-    source: ReadSource,
-  ): RecentMessages | null {
-    if (snapshot === null) return null;
-    return this.#answer(at, snapshot.messages.slice(0, limit), snapshot.messages.length > limit, source);
+  async readAside<Result>(at: ConversationRef, read: () => Promise<Result>): Promise<Result> {
+    const startedAt = performance.now();
+    const result = await read();
+    this.#countRead(at, "bypass", performance.now() - startedAt);
+    return result;
   }
 
-  readAside(at: ConversationRef): void {
-    this.#countRead(at, "bypass");
-  }
-
-  #countRead(at: ConversationRef, source: ReadSource): void {
-    this.#metrics.read(source);
+  #countRead(at: ConversationRef, source: ReadSource, ms: number): void {
+    this.#metrics.read(source, ms);
     this.#options.log.debug(logged(at), LOGGED_AS[source]);
   }
+}
 
-  #answer(
-    at: ConversationRef,
-    messages: RecentMessages["messages"],
-    hasMore: boolean,
-    source: ReadSource,
-  ): RecentMessages {
-    this.#countRead(at, source);
-    return { messages, hasMore, source };
-  }
+function answerFrom(snapshot: Snapshot | null, limit: number, source: ReadSource): RecentMessages | null {
+  if (snapshot === null) return null;
+  return { messages: snapshot.messages.slice(0, limit), hasMore: snapshot.messages.length > limit, source };
 }
 
 const LOGGED_AS = { hit: "cache HIT", miss: "cache MISS", bypass: "cache BYPASS" } as const;

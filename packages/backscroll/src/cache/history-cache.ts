@@ -26,7 +26,7 @@ export interface HistoryCache {
   uncertain(at: ConversationRef): void;
   /** for people and for `/readyz`; `off`: there is none */
   readonly state: "ok" | "unavailable" | "off";
-  /** A read that was not asked of it: counted like the others. */
-  readAside(at: ConversationRef): void;
+  /** A read that is not asked of it: counted and timed like the others. */
+  readAside<Result>(at: ConversationRef, read: () => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
 }

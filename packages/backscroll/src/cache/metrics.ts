@@ -1,12 +1,13 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
+const READ_SOURCES = ["hit", "miss", "bypass"] as const;
 /** Where a read's answer came from: the cache; PostgreSQL, and the cache learns it; PostgreSQL, the cache left aside. */
-export type ReadSource = "hit" | "miss" | "bypass";
+export type ReadSource = (typeof READ_SOURCES)[number];
 export type CacheOperation = "read" | "lease" | "fill" | "append" | "invalidate" | "version";
 
 /** What the cache counts. */
 export interface CacheMetrics {
-  read(source: ReadSource): void;
+  read(source: ReadSource, ms: number): void;
   fill(result: "installed" | "refused" | "failed" | "too_large"): void;
   /** `gap`: a change in between was missing, and the list is gone */
   append(result: "extended" | "ignored" | "gap" | "failed"): void;
@@ -28,29 +29,56 @@ interface CacheState {
 }
 
 export function createCacheMetrics(registry: Registry): CacheMetrics {
-  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter({ name: `backscroll_cache_${name}`, help, labelNames, registers: [registry] });
-  const reads = counter("reads_total", "Reads of recent messages, by where the answer came from", ["result"]);
-  const fills = counter("fills_total", "What a miss read, told to the cache; refused: something changed meanwhile", [
-    "result",
+  const plain = (name: string, help: string) =>
+    new Counter({ name: `backscroll_cache_${name}`, help, registers: [registry] });
+  const counter = <Value extends string>(name: string, help: string, values: readonly Value[], label = "result") => {
+    const made = new Counter({ name: `backscroll_cache_${name}`, help, labelNames: [label], registers: [registry] });
+    // What never happened is 0: an alert needs something to rise from.
+    for (const value of values) made.inc({ [label]: value }, 0);
+    return (value: Value): void => made.inc({ [label]: value });
+  };
+  const countRead = counter("reads_total", "Reads of recent messages, by where the answer came from", READ_SOURCES);
+  const duration = new Histogram({
+    name: "backscroll_read_duration_seconds",
+    help: "Time of reading messages, by where the answer came from",
+    labelNames: ["source"],
+    // 10 ms for a hit and 100 ms for a miss are promised: bounds, so that who keeps them is counted, not estimated.
+    buckets: [
+      0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25,
+      0.5, 1, 2.5, 5, 10,
+    ],
+    registers: [registry],
+  });
+  for (const source of READ_SOURCES) duration.zero({ source });
+  const fill = counter("fills_total", "What a miss read, told to the cache; refused: something changed meanwhile", [
+    "installed",
+    "refused",
+    "failed",
+    "too_large",
   ]);
-  const appends = counter("appends_total", "New messages told to the cache; gap: a change in between was missing", [
-    "result",
+  const append = counter("appends_total", "New messages told to the cache; gap: a change in between was missing", [
+    "extended",
+    "ignored",
+    "gap",
+    "failed",
   ]);
-  const invalidations = counter("invalidations_total", "Other changes told to the cache", ["result"]);
-  const repairs = counter(
-    "repairs_total",
-    "Conversations taken out of the cache after it could not be told of a change",
-  );
-  const checks = counter("checks_total", "Cached versions compared with PostgreSQL before they were trusted", [
-    "result",
+  const invalidation = counter("invalidations_total", "Other changes told to the cache", ["done", "failed"]);
+  const repairs = plain("repairs_total", "Conversations taken out of the cache after it could not be told of a change");
+  const check = counter("checks_total", "Cached versions compared with PostgreSQL before they were trusted", [
+    "equal",
+    "different",
   ]);
-  const audits = counter("audits_total", "Cached versions compared with PostgreSQL after they had answered");
-  const mismatches = counter(
+  const audits = plain("audits_total", "Cached versions compared with PostgreSQL after they had answered");
+  const mismatches = plain(
     "audit_mismatch_total",
     "Audits that found the cache behind: without a known cause (somebody writing past Backscroll), a bug",
   );
-  const announcements = counter("announcements_total", "Conversations told to, and by, other servers", ["direction"]);
+  const announcement = counter(
+    "announcements_total",
+    "Conversations told to, and by, other servers",
+    ["sent", "heard", "failed"],
+    "direction",
+  );
   const calls = new Histogram({
     name: "backscroll_cache_call_duration_seconds",
     help: "Time of one call to the cache, its deadline included",
@@ -59,17 +87,20 @@ export function createCacheMetrics(registry: Registry): CacheMetrics {
     registers: [registry],
   });
   return {
-    read: (result) => reads.inc({ result }),
-    fill: (result) => fills.inc({ result }),
-    append: (result) => appends.inc({ result }),
-    invalidation: (result) => invalidations.inc({ result }),
+    read(source, ms) {
+      countRead(source);
+      duration.observe({ source }, ms / 1_000);
+    },
+    fill,
+    append,
+    invalidation,
     repair: () => repairs.inc(),
-    check: (result) => checks.inc({ result }),
+    check,
     audit(result) {
       audits.inc();
       if (result === "mismatch") mismatches.inc();
     },
-    announcement: (direction) => announcements.inc({ direction }),
+    announcement,
     called: (operation, result, ms) => calls.observe({ operation, result }, ms / 1_000),
   };
 }

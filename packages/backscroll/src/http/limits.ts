@@ -73,6 +73,10 @@ export function createLimits({ live, log }: Deps, options: LimitOptions, registr
     labelNames: ["policy"],
     registers: [registry],
   });
+  const policyNames = [policies.user, policies.address].flatMap((kinds) =>
+    Object.values(kinds).map(({ name }) => name),
+  );
+  for (const policy of [...policyNames, policies.failedLogins.name, "streams"]) refusals.inc({ policy }, 0);
   let toldOfProxy = false;
 
   const check = (c: Context, policy: Policy, spending: Spending): void => {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { matchedRoutes } from "hono/route";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { BackscrollError, type ErrorCode } from "../domain/errors.ts";
+import { BackscrollError, ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
 import { authenticateLocally } from "./local-auth.ts";
 import type { App, Context } from "./context.ts";
 import type { OpenStream } from "./limits.ts";
@@ -47,8 +47,8 @@ export function countErrors(registry: Registry): (code: ErrorCode) => void {
     labelNames: ["code"],
     registers: [registry],
   });
-  // An alert on bugs needs something to rise from.
-  errors.inc({ code: "internal" }, 0);
+  // What never happened is 0: an alert needs something to rise from.
+  for (const code of Object.keys(ERROR_CODES)) errors.inc({ code }, 0);
   return (code) => errors.inc({ code });
 }
 

@@ -22,7 +22,7 @@ const Now = z
     requests_per_second: z.number(),
     error_percent: z.number().nullable().openapi({ description: "Of all requests, answered 5xx" }),
     p95_seconds: z.number().nullable(),
-    cache_hit_percent: z.number().nullable().openapi({ description: "Of all reads of recent messages" }),
+    cache_hit_percent: z.number().nullable().openapi({ description: "Hits, of hits and misses" }),
     replies_running: z.int(),
     streams_open: z.int(),
   })

@@ -32,6 +32,8 @@ export interface PoolOptions {
   readonly onIdleError: (error: Error) => void;
   /** told of each statement when it is done */
   readonly onStatement?: OnStatement;
+  /** told how long a statement or transaction waited for its connection, got or not */
+  readonly onConnection?: (ms: number) => void;
 }
 
 type OnStatement = (name: string, result: "ok" | "failed", ms: number) => void;
@@ -61,17 +63,26 @@ export function openDatabase(options: PoolOptions): Database {
     application_name: "backscroll",
   });
   pool.on("error", options.onIdleError);
+  const { onConnection = () => undefined } = options;
   const way: Way = {
     onStatement: options.onStatement ?? (() => undefined),
     prepare,
     cancelAfterMs: direct ? null : options.statementTimeoutMs,
   };
+  const connect = async (): Promise<pg.PoolClient> => {
+    const startedAt = performance.now();
+    try {
+      return await pool.connect();
+    } finally {
+      onConnection(performance.now() - startedAt);
+    }
+  };
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => runInPool(pool, statement, way),
+    query: (statement) => runInPool(connect, statement, way),
     async transaction(work) {
-      const client = await pool.connect().catch(rethrowTranslated);
+      const client = await connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
@@ -139,11 +150,11 @@ async function run<Row extends pg.QueryResultRow>(
  * runs into its own id) leaves it as good as new: only a broken one goes.
  */
 async function runInPool<Row extends pg.QueryResultRow>(
-  pool: pg.Pool,
+  connect: () => Promise<pg.PoolClient>,
   statement: Statement,
   way: Way,
 ): Promise<readonly Row[]> {
-  const client = await pool.connect().catch((error: unknown) => {
+  const client = await connect().catch((error: unknown) => {
     const translated = translate(error);
     if (translated instanceof Error) changedNothing.add(translated);
     throw translated;

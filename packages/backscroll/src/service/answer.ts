@@ -66,7 +66,8 @@ function isGone({ erasedUsers }: Deps, userId: number, ending: ReplyEnding): boo
 async function answer(deps: Deps, reply: RunningReply): Promise<ReplyEnding> {
   try {
     const outcome = await ask(deps, reply);
-    deps.metrics.replyEnded(outcome.abandoned === "lost" ? "lost" : outcome.status);
+    const { tokensUsed } = outcome.message;
+    deps.metrics.replyEnded(outcome.abandoned === "lost" ? "lost" : outcome.status, tokensUsed ?? null);
     if (outcome.abandoned === "lost") return await whatWasStored(deps, reply);
     return await save(deps, reply, outcome);
   } catch (error) {

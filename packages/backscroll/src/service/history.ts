@@ -83,17 +83,18 @@ export async function getRecentMessages(
     const last = recent.messages.at(-1);
     return { ...recent, nextCursor: recent.hasMore && last ? encodeMessageCursor(seqOfMessage(last)) : null };
   }
-  deps.cache.readAside(toRef(at));
   const cursorSeq = before === undefined ? null : decodeMessageCursor(before);
-  const range = await seqRange(deps, at, filter);
-  const window = await listNewestMessages(deps.db, toRef(at), {
-    afterSeq: range.afterSeq,
-    beforeSeq: lower(cursorSeq, range.beforeSeq),
-    limit: limit + 1,
-    fields: filter.fields ?? null,
+  return deps.cache.readAside(toRef(at), async () => {
+    const range = await seqRange(deps, at, filter);
+    const window = await listNewestMessages(deps.db, toRef(at), {
+      afterSeq: range.afterSeq,
+      beforeSeq: lower(cursorSeq, range.beforeSeq),
+      limit: limit + 1,
+      fields: filter.fields ?? null,
+    });
+    if (!window) throw conversationNotFound();
+    return slice(window.messages, limit);
   });
-  if (!window) throw conversationNotFound();
-  return slice(window.messages, limit);
 }
 
 /** The newest messages of a conversation, from the cache if it has them. @throws {BackscrollError} as above */
@@ -117,16 +118,17 @@ export async function getMessagesAfter(
 ): Promise<MessagesSlice> {
   checkSlice({ limit });
   const cursorSeq = decodeMessageCursor(after);
-  deps.cache.readAside(toRef(at));
-  const range = await seqRange(deps, at, filter);
-  const window = await listOldestMessages(deps.db, toRef(at), {
-    afterSeq: Math.max(cursorSeq, range.afterSeq),
-    beforeSeq: range.beforeSeq,
-    limit: limit + 1,
-    fields: filter.fields ?? null,
+  return deps.cache.readAside(toRef(at), async () => {
+    const range = await seqRange(deps, at, filter);
+    const window = await listOldestMessages(deps.db, toRef(at), {
+      afterSeq: Math.max(cursorSeq, range.afterSeq),
+      beforeSeq: range.beforeSeq,
+      limit: limit + 1,
+      fields: filter.fields ?? null,
+    });
+    if (!window) throw conversationNotFound();
+    return slice(window.messages, limit);
   });
-  if (!window) throw conversationNotFound();
-  return slice(window.messages, limit);
 }
 
 /**
@@ -141,40 +143,41 @@ export async function getMessagesAround(
 ): Promise<MessagesAround> {
   checkSlice({ limit });
   const ref = toRef(at);
-  deps.cache.readAside(ref);
-  const found = await findMessages(deps.db, ref, [toStoredId(at.userId, around).id]);
-  if (!found) throw conversationNotFound();
-  const [middle] = found.messages;
-  if (!middle) throw new BackscrollError("message_not_found", "no such message in this conversation");
-  const range = await seqRange(deps, at, filter);
-  const fields = filter.fields ?? null;
-  const beforeLimit = Math.floor(limit / 2);
-  const [older, newer] = await Promise.all([
-    listNewestMessages(deps.db, ref, {
-      afterSeq: range.afterSeq,
-      beforeSeq: lower(middle.seq, range.beforeSeq),
-      limit: beforeLimit + 1,
-      fields,
-    }),
-    listOldestMessages(deps.db, ref, {
-      afterSeq: Math.max(middle.seq - 1, range.afterSeq),
-      beforeSeq: range.beforeSeq,
-      limit: limit - beforeLimit + 1,
-      fields,
-    }),
-  ]);
-  if (!older || !newer) throw conversationNotFound();
-  const olderMessages = older.messages.slice(0, beforeLimit).toReversed();
-  const forward = slice(newer.messages, limit - beforeLimit);
-  const firstSeq = olderMessages[0]?.seq ?? lower(middle.seq, range.beforeSeq) ?? middle.seq;
-  return {
-    messages: [...olderMessages.map(({ json }) => json), ...shownOf(newer.messages, limit - beforeLimit)],
-    hasMore: forward.hasMore,
-    nextCursor: forward.nextCursor,
-    hasPrevious: older.messages.length > beforeLimit,
-    previousCursor: older.messages.length > beforeLimit ? encodeMessageCursor(firstSeq) : null,
-    source: "bypass",
-  };
+  return deps.cache.readAside(ref, async () => {
+    const found = await findMessages(deps.db, ref, [toStoredId(at.userId, around).id]);
+    if (!found) throw conversationNotFound();
+    const [middle] = found.messages;
+    if (!middle) throw new BackscrollError("message_not_found", "no such message in this conversation");
+    const range = await seqRange(deps, at, filter);
+    const fields = filter.fields ?? null;
+    const beforeLimit = Math.floor(limit / 2);
+    const [older, newer] = await Promise.all([
+      listNewestMessages(deps.db, ref, {
+        afterSeq: range.afterSeq,
+        beforeSeq: lower(middle.seq, range.beforeSeq),
+        limit: beforeLimit + 1,
+        fields,
+      }),
+      listOldestMessages(deps.db, ref, {
+        afterSeq: Math.max(middle.seq - 1, range.afterSeq),
+        beforeSeq: range.beforeSeq,
+        limit: limit - beforeLimit + 1,
+        fields,
+      }),
+    ]);
+    if (!older || !newer) throw conversationNotFound();
+    const olderMessages = older.messages.slice(0, beforeLimit).toReversed();
+    const forward = slice(newer.messages, limit - beforeLimit);
+    const firstSeq = olderMessages[0]?.seq ?? lower(middle.seq, range.beforeSeq) ?? middle.seq;
+    return {
+      messages: [...olderMessages.map(({ json }) => json), ...shownOf(newer.messages, limit - beforeLimit)],
+      hasMore: forward.hasMore,
+      nextCursor: forward.nextCursor,
+      hasPrevious: older.messages.length > beforeLimit,
+      previousCursor: older.messages.length > beforeLimit ? encodeMessageCursor(firstSeq) : null,
+      source: "bypass",
+    };
+  });
 }
 
 /**
@@ -191,37 +194,38 @@ export async function getFullHistory(
 ): Promise<{ messages: readonly MessageJson[]; pagination: Pagination }> {
   checkSlice({ page, pageSize });
   const ref = toRef(at);
-  deps.cache.readAside(ref);
-  const skip = (page - 1) * pageSize;
-  const fields = filter.fields ?? null;
-  const range = await seqRange(deps, at, filter);
-  const direct = await listOldestMessages(deps.db, ref, {
-    afterSeq: range.afterSeq + skip,
-    beforeSeq: range.beforeSeq,
-    limit: pageSize,
-    fields,
-  });
-  if (!direct) throw conversationNotFound();
-  const deleted = direct.lastSeq - direct.messageCount;
-  const lastSeq = Math.min((range.beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1, direct.lastSeq);
-  if (deleted === 0) return toPage(direct.messages, Math.max(0, lastSeq - range.afterSeq), page, pageSize);
+  return deps.cache.readAside(ref, async () => {
+    const skip = (page - 1) * pageSize;
+    const fields = filter.fields ?? null;
+    const range = await seqRange(deps, at, filter);
+    const direct = await listOldestMessages(deps.db, ref, {
+      afterSeq: range.afterSeq + skip,
+      beforeSeq: range.beforeSeq,
+      limit: pageSize,
+      fields,
+    });
+    if (!direct) throw conversationNotFound();
+    const deleted = direct.lastSeq - direct.messageCount;
+    const lastSeq = Math.min((range.beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1, direct.lastSeq);
+    if (deleted === 0) return toPage(direct.messages, Math.max(0, lastSeq - range.afterSeq), page, pageSize);
 
-  const whole = range.afterSeq === 0 && range.beforeSeq === null;
-  const [skippedBefore, total] = whole
-    ? [0, direct.messageCount]
-    : await Promise.all([
-        countMessages(deps.db, ref, { firstSeq: 1, lastSeq: range.afterSeq }),
-        countMessages(deps.db, ref, { firstSeq: range.afterSeq + 1, lastSeq }),
-      ]);
-  const firstSeq = await findSeqOfNth(deps.db, ref, { n: skippedBefore + skip + 1, deleted });
-  const window = await listOldestMessages(deps.db, ref, {
-    afterSeq: firstSeq - 1,
-    beforeSeq: range.beforeSeq,
-    limit: pageSize,
-    fields,
+    const whole = range.afterSeq === 0 && range.beforeSeq === null;
+    const [skippedBefore, total] = whole
+      ? [0, direct.messageCount]
+      : await Promise.all([
+          countMessages(deps.db, ref, { firstSeq: 1, lastSeq: range.afterSeq }),
+          countMessages(deps.db, ref, { firstSeq: range.afterSeq + 1, lastSeq }),
+        ]);
+    const firstSeq = await findSeqOfNth(deps.db, ref, { n: skippedBefore + skip + 1, deleted });
+    const window = await listOldestMessages(deps.db, ref, {
+      afterSeq: firstSeq - 1,
+      beforeSeq: range.beforeSeq,
+      limit: pageSize,
+      fields,
+    });
+    if (!window) throw conversationNotFound();
+    return toPage(window.messages, total, page, pageSize);
   });
-  if (!window) throw conversationNotFound();
-  return toPage(window.messages, total, page, pageSize);
 }
 
 function toPage(

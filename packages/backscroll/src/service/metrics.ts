@@ -9,8 +9,11 @@ export interface ServiceMetrics {
   savedAs(role: string): void;
   /** a reply's first piece, so long after it was asked for */
   firstToken(ms: number): void;
-  /** `lost`: another server took this one for dead, and closed it */
-  replyEnded(result: MessageStatus | "lost"): void;
+  /**
+   * @param result `lost`: another server took this one for dead, and closed it
+   * @param tokensUsed null: the responder did not say
+   */
+  replyEnded(result: MessageStatus | "lost", tokensUsed: number | null): void;
 }
 
 export function createServiceMetrics(registry: Registry, running: RunningReplies): ServiceMetrics {
@@ -32,6 +35,11 @@ export function createServiceMetrics(registry: Registry, running: RunningReplies
     labelNames: ["result"],
     registers: [registry],
   });
+  const tokens = new Counter({
+    name: "backscroll_reply_tokens_total",
+    help: "Tokens that replies written here used, of those whose responder says so",
+    registers: [registry],
+  });
   const gauge: Gauge = new Gauge({
     name: "backscroll_replies_running",
     help: "Replies being written by this server",
@@ -47,6 +55,9 @@ export function createServiceMetrics(registry: Registry, running: RunningReplies
     },
     savedAs: (role) => saved.inc({ role }),
     firstToken: (ms) => firstToken.observe(ms / 1_000),
-    replyEnded: (result) => ended.inc({ result }),
+    replyEnded(result, tokensUsed) {
+      ended.inc({ result });
+      tokens.inc(tokensUsed ?? 0);
+    },
   };
 }
