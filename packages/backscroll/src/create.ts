@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
-import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { createLinkMetrics } from "./cache/redis/link-metrics.ts";
@@ -9,6 +8,7 @@ import { type Config, isAuthRequired, loadOptions } from "./config.ts";
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
+import { createLog } from "./create-log.ts";
 import { logText } from "./domain/logged-error.ts";
 import { createApp } from "./http/app.ts";
 import { findWebApp } from "./http/web.ts";
@@ -108,7 +108,7 @@ export async function create(
   config: Config,
   { authenticate, responder, logger, shareDatabase = false, processMetrics = false, historyCache }: InternalParts = {},
 ): Promise<BackscrollInternals> {
-  const log = logger ?? createLogger(config.logLevel);
+  const log = logger ?? (await createLog(config));
   const embedded =
     config.databaseUrl === undefined
       ? await startEmbeddedPostgres({
@@ -319,10 +319,4 @@ async function chooseResponder(config: Config): Promise<Responder> {
   }
   const { createElizaResponder } = await import("./responder/eliza.ts");
   return createElizaResponder();
-}
-
-function createLogger(level: Config["logLevel"]): Logger {
-  // An error comes as what a line may hold of it: pino's own serializer would name it after what holds it, an Object.
-  const serializers = { err: (error: unknown) => error };
-  return pino({ level, base: null, serializers }, pino.destination({ fd: 2, sync: true }));
 }

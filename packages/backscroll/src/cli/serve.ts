@@ -8,6 +8,7 @@ import pc from "picocolors";
 import { type Config, isAuthRequired, loadConfig } from "../config.ts";
 import type { SettingName } from "../settings.ts";
 import { create } from "../create.ts";
+import { createLog } from "../create-log.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import { hasUsableApiKey } from "../service/api-keys.ts";
 import type { Deps } from "../service/deps.ts";
@@ -35,7 +36,8 @@ export async function serve(
   }
   // Signals that come while it starts are not lost: it stops as soon as it has started.
   const stop = stopSignal(terminal);
-  const backscroll = await create(config, { processMetrics: true });
+  const logger = await createLog({ ...config, buffered: true });
+  const backscroll = await create(config, { processMetrics: true, logger });
   const http = createHttpServer(backscroll.fetch, config);
   try {
     await listen(http.server, config.host, config.port);

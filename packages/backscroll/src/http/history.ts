@@ -61,6 +61,7 @@ export function historyRoutes(app: App): void {
         pageSize: page_size ?? LIMITS.pageSizeDefault,
       });
       const pagination = JSON.stringify(toWirePagination(found.pagination));
+      c.set("readSource", "bypass");
       return jsonText(c, `{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`, 200, BYPASS);
     }
     const limit = rest.limit ?? LIMITS.windowDefault;
@@ -87,6 +88,7 @@ function sliceJson<Typed>(
   more = "",
 ): Typed {
   const after = `,"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}${more}}`;
+  c.set("readSource", source);
   return jsonText(c, jsonAround('{"messages":', messages, after), 200, { "x-backscroll-cache": source });
 }
 

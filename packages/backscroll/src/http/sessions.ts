@@ -58,6 +58,7 @@ export function sessionRoutes(app: App): void {
   app.openapi(get, async (c) => {
     const at = { userId: c.var.user.id, ...c.req.valid("param") };
     const { session, source } = await sessions.getSession(c.var.deps, at);
+    c.set("readSource", source);
     return c.json(toWire(session), 200, { "x-backscroll-cache": source });
   });
 

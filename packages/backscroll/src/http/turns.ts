@@ -9,8 +9,10 @@ import type { Turn } from "../service/running-reply.ts";
 import { regenerateReply, startTurn, takeTurn } from "../service/turn.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
+import type { StreamEnd } from "./event-stream.ts";
 import { bodyProblems, commonHeaders, json, jsonText, problems, logBroken } from "./json.ts";
 import type { OpenStream } from "./limits.ts";
+import { streamOpens } from "./request-log.ts";
 import * as schema from "./schemas.ts";
 import { createSessionResolver, keepSessionCookie, type SessionOptions, type SessionTurn } from "./session-resolver.ts";
 import { type ShownReply, UI_MESSAGE_STREAM_HEADERS, uiMessageStream } from "./ui-message-stream.ts";
@@ -215,7 +217,12 @@ function showReply<Typed>(
   headers: Readonly<Record<string, string>> = {},
 ): Typed {
   c.set("hasCommonHeaders", true);
-  return new Response(uiMessageStream(shown, { onEnd: () => slot.release(), onError: logBroken(c) }), {
+  const ended = streamOpens(c);
+  const onEnd = (end: StreamEnd): void => {
+    slot.release();
+    ended(end);
+  };
+  return new Response(uiMessageStream(shown, { onEnd, onError: logBroken(c) }), {
     headers: { ...commonHeaders(c), ...UI_MESSAGE_STREAM_HEADERS, ...headers },
   }) as Typed;
 }
