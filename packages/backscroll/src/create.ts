@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import type { TracerProvider } from "@opentelemetry/api";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
@@ -9,6 +10,7 @@ import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
 import { createLog } from "./create-log.ts";
+import { createTracing } from "./create-tracing.ts";
 import { logText } from "./domain/logged-error.ts";
 import { createApp } from "./http/app.ts";
 import { findWebApp } from "./http/web.ts";
@@ -46,6 +48,11 @@ interface Parts {
   readonly responder?: Responder;
   /** where log lines go; by default standard error */
   readonly logger?: Logger;
+  /**
+   * takes part in your own OpenTelemetry, e.g. `trace.getTracerProvider()` of `@opentelemetry/api`: nothing is exported
+   * by Backscroll itself then. By default `OTEL_EXPORTER_OTLP_ENDPOINT` says whether and where to
+   */
+  readonly tracerProvider?: TracerProvider;
   /** true: use the embedded PostgreSQL of another Backscroll that runs on the folder; for a command beside a service */
   readonly shareDatabase?: boolean;
   /** true: `/metrics` tells of the process too (memory, event loop): for a process that is Backscroll alone */
@@ -106,9 +113,19 @@ export async function createBackscroll(options: BackscrollOptions = {}): Promise
 
 export async function create(
   config: Config,
-  { authenticate, responder, logger, shareDatabase = false, processMetrics = false, historyCache }: InternalParts = {},
+  {
+    authenticate,
+    responder,
+    logger,
+    tracerProvider,
+    shareDatabase = false,
+    processMetrics = false,
+    historyCache,
+  }: InternalParts = {},
 ): Promise<BackscrollInternals> {
   const log = logger ?? (await createLog(config));
+  const tracing = await createTracing(config, { hostsProvider: tracerProvider, log });
+  const { tracer } = tracing;
   const embedded =
     config.databaseUrl === undefined
       ? await startEmbeddedPostgres({
@@ -128,6 +145,7 @@ export async function create(
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
     onStatement: createStatementMetrics(registry),
+    tracer,
   });
   let closing = false;
   registerPool(registry, db);
@@ -148,6 +166,7 @@ export async function create(
     await cache?.close();
     await live?.close();
     await embedded?.stop();
+    await within(TRACES_MS, tracing.close());
   };
   try {
     const migrations = await migrate(connectionString);
@@ -156,18 +175,19 @@ export async function create(
       connectionString,
       registry,
       watchLink,
+      tracer,
       log,
       besideService: shareDatabase,
     });
     const installation = await findInstallation(db);
-    live = await createLive(config, { ...installation, log, watchLink });
+    live = await createLive(config, { ...installation, log, watchLink, tracer });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
     const runningReplies: RunningReplies = new Map();
     const deps: Deps = {
       db,
-      appender: createAppender(db, { batching: config.appendBatching }),
+      appender: createAppender(db, { batching: config.appendBatching, tracer }),
       cache: historyCache ?? cache.cache,
       live,
       responder: responder ?? (await chooseResponder(config)),
@@ -183,9 +203,11 @@ export async function create(
         retentionDays: config.retentionDays,
         sessionDays: config.sessionDays,
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
+        slowOperationMs: config.slowOperationMs,
       },
       log,
       metrics: createServiceMetrics(registry, runningReplies),
+      tracer,
       secret: installation.secret,
       userIds: new LRUCache({ max: 10_000, ttl: USER_REMEMBERED_MS }),
       erasedUsers: new ErasedUsers(),
@@ -293,6 +315,9 @@ const USER_REMEMBERED_MS = 60_000;
 const TELLING_MS = 2_000;
 /** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */
 const SAVING_MS = 5_000;
+
+/** For what was recorded last; a collector that is away keeps nobody from stopping. */
+const TRACES_MS = 2_000;
 
 /** Waits for work, but no longer than this. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -2,6 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import { mintId } from "../domain/ids.ts";
+import { NO_SPAN } from "../tracing/tracer.ts";
 import type { Deps } from "../service/deps.ts";
 import type { Operator } from "../service/operator.ts";
 import { auditRoutes } from "./audit.ts";
@@ -25,7 +26,7 @@ import { countErrors, countStreams, type MetricsOptions, metricsRoutes } from ".
 import { messageRoutes } from "./messages.ts";
 import { operatorRoutes } from "./operator.ts";
 import { asksForPage, PLAIN_PAGE, plainPageRoutes, plainProblem } from "./plain-page.ts";
-import { createRequestLog, loggedFailure } from "./request-log.ts";
+import { createRequestLog, isProbe, loggedFailure } from "./request-log.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -74,12 +75,13 @@ export function createApp(deps: Deps, options: AppOptions): App {
     c.set("deps", deps);
     c.set("securityHeaders", headers);
     const startedAt = performance.now();
-    await next();
+    const span = isProbe(c.req.path) ? NO_SPAN : deps.tracer.serve((name) => c.req.header(name));
+    await span.within(next);
     // `c.var` would copy all variables, on the way of every request.
     if (!c.get("hasCommonHeaders")) addMissingHeaders(c, commonHeaders(c));
     // Nobody reads it: whatever makes it would never hear that it may end.
     if (c.req.method === "HEAD") await c.res.body?.cancel();
-    logRequest(c, startedAt);
+    logRequest(c, startedAt, span);
   });
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   const limits = options.limits && createLimits(deps, options.limits, options.metrics.registry);

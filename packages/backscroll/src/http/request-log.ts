@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { BackscrollError } from "../domain/errors.ts";
 import { loggedError, logText } from "../domain/logged-error.ts";
 import type { Deps } from "../service/deps.ts";
+import type { ServerSpan } from "../tracing/tracer.ts";
 import type { Context } from "./context.ts";
 import { STATUS } from "./errors.ts";
 import type { StreamEnd } from "./event-stream.ts";
@@ -15,8 +16,8 @@ const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 /** https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/;
 
-/** Writes a request's line. */
-export type LogRequest = (c: Context, startedAt: number) => void;
+/** Writes a request's line, and ends its span with the same. */
+export type LogRequest = (c: Context, startedAt: number, span: ServerSpan) => void;
 
 /**
  * One line a request, when its answer has ended: a streamed one's says how long it took to its head, and how long it
@@ -32,10 +33,10 @@ export function createRequestLog({ log, secret }: Pick<Deps, "log" | "secret">):
     else if (c.res.status >= 500) log.warn(line, "request");
     else log.info(line, "request");
   };
-  return (c, startedAt) => {
+  return (c, startedAt, span) => {
     const headAt = performance.now();
     const user = c.get("user");
-    const traceId = TRACEPARENT.exec(c.req.header("traceparent") ?? "")?.[1];
+    const traceId = span.traceId ?? TRACEPARENT.exec(c.req.header("traceparent") ?? "")?.[1];
     const fields = {
       method: c.req.method,
       route: routeOf(c),
@@ -47,9 +48,32 @@ export function createRequestLog({ log, secret }: Pick<Deps, "log" | "secret">):
       traceId,
     };
     const streamEnd = c.get("streamEnd");
-    if (streamEnd === undefined || c.req.method === "HEAD") write(c, fields);
-    else void streamEnd.then((ended) => write(c, { ...fields, openMs: Math.round(performance.now() - headAt), ended }));
+    if (streamEnd === undefined || c.req.method === "HEAD") {
+      endSpan(c, span);
+      write(c, fields);
+      return;
+    }
+    void streamEnd.then((ended) => {
+      endSpan(c, span);
+      write(c, { ...fields, openMs: Math.round(performance.now() - headAt), ended });
+    });
   };
+}
+
+/** https://opentelemetry.io/docs/specs/semconv/http/http-spans/, without the path: its ids may say whose they are. */
+function endSpan(c: Context, span: ServerSpan): void {
+  if (span.traceId === null) return;
+  const [{ method }, { status }, route, source] = [c.req, c.res, routeOf(c), c.get("readSource")];
+  const attributes = {
+    "http.request.method": method,
+    "http.response.status_code": status,
+    "url.scheme": new URL(c.req.url).protocol.slice(0, -1),
+    ...(route !== "none" && { "http.route": route }),
+    ...(source && { "backscroll.cache": source }),
+    "backscroll.request_id": c.get("requestId"),
+  };
+  const errorType = status >= 500 ? (c.get("failure")?.code ?? String(status)) : undefined;
+  span.end(route === "none" ? method : `${method} ${route}`, attributes, errorType);
 }
 
 /**
@@ -69,6 +93,11 @@ export function loggedFailure(error: BackscrollError): object {
   if (STATUS[error.code] < 500) return {};
   const { cause } = error;
   return { error: logText(error), ...(cause !== undefined && { cause: logText(cause) }) };
+}
+
+/** @returns whether a path is a probe's, or a file of the web app: nobody wants its traces */
+export function isProbe(path: string): boolean {
+  return PROBES.has(path) || isWebApp(path, path);
 }
 
 /** What goes to `debug`: it would drown the rest. */

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Session as WireSession } from "backscroll-client";
 import type { Session } from "../domain/session.ts";
-import * as sessions from "../service/sessions.ts";
+import { sessions } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
 import { bodyProblems, json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";

@@ -2,8 +2,9 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { ImportResult as WireImportResult } from "backscroll-client";
 import { BackscrollError } from "../domain/errors.ts";
 import { logText } from "../domain/logged-error.ts";
-import { EXPORT_FORMATS, exportConversation, exportPerson } from "../service/export.ts";
-import { type ImportResult, importConversations } from "../service/import.ts";
+import { EXPORT_FORMATS } from "../service/export.ts";
+import type { ImportResult } from "../service/import.ts";
+import { transfer } from "../service/use-cases.ts";
 import { piecesInTime } from "./body.ts";
 import type { App, Context } from "./context.ts";
 import { brokenOff } from "./event-stream.ts";
@@ -93,13 +94,13 @@ export function transferRoutes(app: App, requestTimeoutMs: number): void {
     const { conversationId } = c.req.valid("param");
     const { format = "json" } = c.req.valid("query");
     const at = { userId: c.var.user.id, conversationId };
-    const pieces = await exportConversation(c.var.deps, at, { actor: c.var.caller.actor, format });
+    const pieces = await transfer.exportConversation(c.var.deps, at, { actor: c.var.caller.actor, format });
     const [type, extension] = format === "json" ? ["application/json", "json"] : ["text/markdown; charset=utf-8", "md"];
     return attachment(c, pieces, { type, name: `${conversationId.replaceAll(":", "_")}.${extension}` });
   });
 
   app.openapi(exportMeRoute, async (c) => {
-    const pieces = await exportPerson(c.var.deps, c.var.user.id, { actor: c.var.caller.actor });
+    const pieces = await transfer.exportUser(c.var.deps, c.var.user.id, { actor: c.var.caller.actor });
     return attachment(c, pieces, { type: "application/json", name: "backscroll.json" });
   });
 
@@ -109,7 +110,7 @@ export function transferRoutes(app: App, requestTimeoutMs: number): void {
     }
     const body = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
     const source = piecesInTime(body, requestTimeoutMs);
-    return c.json(toWireImportResult(await importConversations(c.var.deps, c.var.user.id, source)), 200);
+    return c.json(toWireImportResult(await transfer.importConversations(c.var.deps, c.var.user.id, source)), 200);
   });
 }
 

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { NO_TRACER, type Tracer } from "../tracing/tracer.ts";
 
 /** A statement: text with `$n` only, prepared once a connection under its name. */
 export interface Statement {
@@ -26,7 +27,16 @@ export interface PoolOptions {
   readonly onIdleError: (error: Error) => void;
   /** told of each statement when it is done */
   readonly onStatement?: OnStatement;
+  readonly tracer?: Tracer;
 }
+
+/** How long statements take, for metrics and traces. */
+interface Watch {
+  readonly onStatement: OnStatement;
+  readonly trace: <Result>(name: string, run: () => Promise<Result>) => Promise<Result>;
+}
+
+const CONNECTING = "wait for a connection";
 
 type OnStatement = (name: string, result: "ok" | "failed", ms: number) => void;
 
@@ -55,17 +65,18 @@ export function openDatabase(options: PoolOptions): Database {
   });
   pool.on("error", options.onIdleError);
   const { onStatement = () => undefined } = options;
+  const watch: Watch = { onStatement, trace: traceStatements(options) };
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => runInPool(pool, statement, onStatement),
+    query: (statement) => runInPool(pool, statement, watch),
     async transaction(work) {
       const client = await pool.connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin").catch(rethrowTranslated);
-        const result = await work({ query: (statement) => run(client, statement, onStatement) });
+        const result = await work({ query: (statement) => run(client, statement, watch) });
         await client.query("commit").catch(rethrowTranslated);
         return result;
       } catch (error) {
@@ -79,6 +90,17 @@ export function openDatabase(options: PoolOptions): Database {
       }
     },
     close: () => pool.end(),
+  };
+}
+
+/** By a statement's name, and never its parameters: https://opentelemetry.io/docs/specs/semconv/database/postgresql/ */
+function traceStatements({ tracer = NO_TRACER, connectionString }: PoolOptions): Watch["trace"] {
+  const { host, port, database } = new pg.Client({ connectionString });
+  const server = { "db.system.name": "postgresql", "db.namespace": database ?? "", "server.address": host };
+  const attributes = host.startsWith("/") ? server : { ...server, "server.port": port };
+  return (name, run) => {
+    const summary = name === CONNECTING ? {} : { "db.query.summary": name };
+    return tracer.span(name, { kind: "client", attributes: { ...attributes, ...summary } }, run);
   };
 }
 
@@ -99,11 +121,11 @@ export function mayHaveCommitted(error: unknown): boolean {
 async function run<Row extends pg.QueryResultRow>(
   on: pg.PoolClient,
   { name, text, values }: Statement,
-  onStatement: OnStatement,
+  { onStatement, trace }: Watch,
 ): Promise<readonly Row[]> {
   const startedAt = performance.now();
   try {
-    const { rows } = await on.query<Row>({ name, text, values: values as unknown[] });
+    const { rows } = await trace(name, () => on.query<Row>({ name, text, values: values as unknown[] }));
     onStatement(name, "ok", performance.now() - startedAt);
     return rows;
   } catch (error) {
@@ -119,9 +141,11 @@ async function run<Row extends pg.QueryResultRow>(
 async function runInPool<Row extends pg.QueryResultRow>(
   pool: pg.Pool,
   statement: Statement,
-  onStatement: OnStatement,
+  watch: Watch,
 ): Promise<readonly Row[]> {
-  const client = await pool.connect().catch((error: unknown) => {
+  // Only who waits: for another's to be free, or for a new one.
+  const connecting = pool.idleCount > 0 ? pool.connect() : watch.trace(CONNECTING, () => pool.connect());
+  const client = await connecting.catch((error: unknown) => {
     const translated = translate(error);
     if (translated instanceof Error) changedNothing.add(translated);
     throw translated;
@@ -129,7 +153,7 @@ async function runInPool<Row extends pg.QueryResultRow>(
   client.on("error", reportedByStatement);
   let broken = false;
   try {
-    return await run<Row>(client, statement, onStatement);
+    return await run<Row>(client, statement, watch);
   } catch (error) {
     broken = !isRefusal(error);
     throw error;

@@ -1,0 +1,43 @@
+import type { TracerProvider } from "@opentelemetry/api";
+import type { Logger } from "pino";
+import type { Config } from "./config.ts";
+import { logText } from "./domain/logged-error.ts";
+import { resultOf } from "./service/observe.ts";
+import { NO_TRACER, type Tracer } from "./tracing/tracer.ts";
+import { VERSION } from "./version.ts";
+
+export interface CreatedTracing {
+  readonly tracer: Tracer;
+  /** Sends what has not been sent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts traces together: a host's, or those that `OTEL_EXPORTER_OTLP_ENDPOINT` asks for. Without either nothing of
+ * OpenTelemetry's SDK is loaded.
+ */
+export async function createTracing(
+  { otelExporterOtlpEndpoint: endpoint }: Config,
+  { hostsProvider, log }: { hostsProvider: TracerProvider | undefined; log: Logger },
+): Promise<CreatedTracing> {
+  const isDisabled = process.env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true";
+  if (hostsProvider === undefined && (endpoint === undefined || isDisabled)) {
+    return { tracer: NO_TRACER, close: () => Promise.resolve() };
+  }
+  const { createOpenTelemetryTracer } = await import("./tracing/opentelemetry.ts");
+  const options = { version: VERSION, isRefusal: (error: unknown) => resultOf(error) === "refused" };
+  if (hostsProvider !== undefined) {
+    const tracer = createOpenTelemetryTracer({ ...options, provider: hostsProvider, isHosts: true });
+    return { tracer, close: () => Promise.resolve() };
+  }
+  const { openTraceExport } = await import("./tracing/export.ts");
+  const provider = openTraceExport({
+    endpoint: endpoint ?? "",
+    version: VERSION,
+    onError: (error) => log.warn({ error: logText(error) }, "traces could not be exported; they are lost"),
+  });
+  return {
+    tracer: createOpenTelemetryTracer({ ...options, provider, isHosts: false }),
+    close: () => provider.shutdown(),
+  };
+}
