@@ -38,6 +38,7 @@ export async function createTracing(
   });
   return {
     tracer: createOpenTelemetryTracer({ ...options, provider, isHosts: false }),
-    close: () => provider.shutdown(),
+    // Why the last ones could not be sent has been told.
+    close: () => provider.shutdown().catch(() => undefined),
   };
 }

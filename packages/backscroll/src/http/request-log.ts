@@ -47,16 +47,13 @@ export function createRequestLog({ log, secret }: Pick<Deps, "log" | "secret">):
       requestId: c.get("requestId"),
       traceId,
     };
-    const streamEnd = c.get("streamEnd");
-    if (streamEnd === undefined || c.req.method === "HEAD") {
+    const end = (more: object = {}): void => {
       endSpan(c, span);
-      write(c, fields);
-      return;
-    }
-    void streamEnd.then((ended) => {
-      endSpan(c, span);
-      write(c, { ...fields, openMs: Math.round(performance.now() - headAt), ended });
-    });
+      write(c, { ...fields, ...more });
+    };
+    const streamEnd = c.req.method === "HEAD" ? undefined : c.get("streamEnd");
+    if (streamEnd === undefined) end();
+    else void streamEnd.then((ended) => end({ openMs: Math.round(performance.now() - headAt), ended }));
   };
 }
 

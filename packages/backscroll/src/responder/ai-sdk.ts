@@ -39,7 +39,8 @@ export function createAiSdkResponder(options: AiSdkResponderOptions): Responder 
   return {
     description: options.description,
     respond: (request) => respond(options, request),
-    suggestTitle: (exchange, signal, headers) => suggestTitle(options, exchange, { signal, ...(headers && { headers }) }),
+    suggestTitle: (exchange, signal, headers) =>
+      suggestTitle(options, exchange, { signal, ...(headers && { headers }) }),
   };
 }
 
