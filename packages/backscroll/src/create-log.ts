@@ -12,10 +12,12 @@ export interface LogOptions extends Pick<Config, "logLevel" | "logFormat"> {
    * takes them along. For a process that is Backscroll alone.
    */
   readonly buffered?: boolean;
+  /** where to; standard error unless told */
+  readonly fd?: number;
 }
 
 /** Lines go to standard error: as JSON, or as text for people. */
-export async function createLog({ logLevel, logFormat, buffered = false }: LogOptions): Promise<Logger> {
+export async function createLog({ logLevel, logFormat, buffered = false, fd = STDERR }: LogOptions): Promise<Logger> {
   const options = {
     level: logLevel,
     base: null,
@@ -24,10 +26,10 @@ export async function createLog({ logLevel, logFormat, buffered = false }: LogOp
   };
   if (logFormat === "pretty" || (logFormat === "auto" && process.stderr.isTTY)) {
     const { openPrettyLog } = await import("./pretty-log.ts");
-    return pino(options, openPrettyLog(STDERR));
+    return pino(options, openPrettyLog(fd));
   }
   // Always written by this thread: nothing is on its way when the process exits.
-  const unbuffered = { fd: STDERR, sync: true };
+  const unbuffered = { fd, sync: true };
   if (!buffered) return pino(options, pino.destination(unbuffered));
   const destination = pino.destination({ ...unbuffered, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS });
   process.on("exit", () => destination.flushSync());

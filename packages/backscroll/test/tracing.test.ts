@@ -7,6 +7,7 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "
 import { expect, onTestFinished, test } from "vitest";
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "./otlp-receiver.ts";
 import { startRedis } from "./redis-server.ts";
+import { chatText } from "./responder-model-servers.ts";
 import { bodyOf, refusedOrigin, sendJson, serve } from "./responder-fixture.ts";
 import { post, type ServiceProcess, startService, temporaryDirectory } from "./service-process.ts";
 import { createServices, newSchema } from "./services.ts";
@@ -119,6 +120,27 @@ test("one trace holds a request, its operation, statements, Redis and the respon
     .filter((line) => line.includes(`"traceId":"${turn.traceId}"`));
   expect(lines.map((line) => (JSON.parse(line) as { route: string }).route)).toEqual(["/api/chat"]);
 }, 60_000);
+
+test("a model's server is handed the trace, too", async () => {
+  const collector = await startOtlpReceiver();
+  const handed: unknown[] = [];
+  const model = await serve((request, response) => {
+    handed.push(request.headers["traceparent"]);
+    request.resume();
+    chatText("an answer")(response);
+  });
+  const service = await startTraced({
+    MODEL: "compatible/test-model",
+    MODEL_BASE_URL: `${model}/v1`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+  });
+  const { traceId, traceparent } = newTrace();
+  expect((await post(`${service.url}/api/chat`, { message: "hi" }, { traceparent })).status).toBe(200);
+  await stop(service);
+
+  const asked = ["ask responder", "suggest title"].map((name) => spanOf(collector, traceId, name).spanId);
+  expect(handed).toEqual(asked.map((spanId) => `00-${traceId}-${spanId}-01`));
+}, 30_000);
 
 test("what fails says so by its code alone, and a refusal is no failure", async () => {
   const collector = await startOtlpReceiver();
