@@ -464,7 +464,7 @@ export const SETTINGS = {
     defaultText: "none: there are no traces",
     doc:
       "Where OpenTelemetry's collector takes traces by HTTP, e.g. `http://localhost:4318`. OpenTelemetry's other " +
-      "variables are read too; see [observability.md](observability.md).",
+      "variables are read too: docs/observability.md.",
   },
 } as const satisfies Record<string, Setting>;
 

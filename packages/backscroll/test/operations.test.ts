@@ -73,7 +73,7 @@ test("an operation is logged with its time, and one that is slow as a warning", 
   const operations = () => lines.filter((line) => "operation" in line);
 
   await usual.conversations.createConversation(ADA, { id: "planted" });
-  await expect(usual.conversations.getConversation(ADA, "none")).rejects.toThrow();
+  await expect(usual.conversations.getConversation(ADA, "none")).rejects.toThrow("no such conversation");
   const [created, refused] = operations();
   expect(created).toMatchObject({ level: 20, operation: "createConversation", result: "ok" });
   expect(created?.["msg"]).toMatch(/^createConversation completed in \d+\.\d\d ms$/);

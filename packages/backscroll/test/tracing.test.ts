@@ -9,7 +9,7 @@ import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "./otlp-
 import { startRedis } from "./redis-server.ts";
 import { chatText } from "./responder-model-servers.ts";
 import { bodyOf, refusedOrigin, sendJson, serve } from "./responder-fixture.ts";
-import { post, type ServiceProcess, startService, temporaryDirectory } from "./service-process.ts";
+import { post, runCommand, type ServiceProcess, startService, temporaryDirectory } from "./service-process.ts";
 import { createServices, newSchema } from "./services.ts";
 
 const POLL = { timeout: 20_000, interval: 50 };
@@ -257,6 +257,14 @@ test("without the variable nothing of OpenTelemetry's SDK is loaded", async () =
   ]);
   expect(await loadedBy({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toContain("@opentelemetry/sdk-trace-base");
 }, 60_000);
+
+test("a protocol that is not spoken is refused at the start, with what to set", async () => {
+  const { status, stderr } = await runCommand(["--port", "0"], {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4317",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+  });
+  expect([status, stderr]).toEqual([2, expect.stringContaining("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf")]);
+});
 
 test("a collector that is away or never answers fails no request and keeps no service from stopping", async () => {
   const silent = await serve((request) => request.resume());
