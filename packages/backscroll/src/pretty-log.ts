@@ -9,7 +9,20 @@ const WARN = 40;
 const ERROR = 50;
 const LEVELS: Readonly<Record<number, string>> = { 20: "debug", 40: "warn", 50: "error", 60: "fatal" };
 /** Shown by the line itself, or of no use to who looks on. */
-const SHOWN = ["time", "level", "method", "route", "status", "ms", "cache", "code", "openMs", "ended"];
+const SHOWN = [
+  "time",
+  "level",
+  "method",
+  "route",
+  "status",
+  "ms",
+  "cache",
+  "code",
+  "openMs",
+  "ended",
+  "error",
+  "cause",
+];
 const HIDDEN = ["user", "requestId", "traceId", "operation", "result"];
 
 /** One line for people a log line, e.g. `12:03:04 GET /api/conversations/{id}/messages 200 1.2 ms hit`. */
@@ -33,10 +46,16 @@ function prettyLine(line: Line, colors: Colors): string {
   const label = LEVELS[level];
   const paint = level >= ERROR ? colors.red : level >= WARN ? colors.yellow : colors.dim;
   const said = "route" in line ? requestText(line, colors) : String(line["msg"]);
-  const words = [time, label && paint(label), said];
+  const reasons = [line["error"], line["cause"]].filter((reason) => reason !== undefined);
+  const words = [time, label && paint(label), [said, ...reasons.map((reason) => printable(String(reason)))].join(": ")];
   // What else is known of a failure has the same id.
   if (level >= WARN && "requestId" in line) words.push(colors.dim(`request ${String(line["requestId"])}`));
   return words.filter(Boolean).join(" ");
+}
+
+/** What a server says of itself must not steer the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}+/gu, " ");
 }
 
 function requestText(line: Line, colors: Colors): string {

@@ -102,7 +102,8 @@ test("one trace holds a request, its operation, statements, Redis and the respon
     attributes: {
       "db.system.name": "redis",
       "db.operation.name": "LRANGE",
-      "server.address": `127.0.0.1:${redis.port}`,
+      "server.address": "127.0.0.1",
+      "server.port": redis.port,
     },
   });
   expect(fromRedis.endedAt <= recent.endedAt && recent.startedAt <= fromRedis.startedAt).toBe(true);
@@ -139,6 +140,7 @@ test("a model's server is handed the trace, too", async () => {
   await stop(service);
 
   const asked = ["ask responder", "suggest title"].map((name) => spanOf(collector, traceId, name).spanId);
+  expect(spanOf(collector, traceId, "give title").parentId).toBe(spanOf(collector, traceId, "write reply").spanId);
   expect(handed).toEqual(asked.map((spanId) => `00-${traceId}-${spanId}-01`));
 }, 30_000);
 

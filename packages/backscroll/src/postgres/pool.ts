@@ -71,13 +71,13 @@ export function openDatabase(options: PoolOptions): Database {
     description: describeConnection(options.connectionString),
     query: (statement) => runInPool(pool, statement, watch),
     async transaction(work) {
-      const client = await pool.connect().catch(rethrowTranslated);
+      const client = await connect(pool, watch).catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin").catch(rethrowTranslated);
         const result = await work({ query: (statement) => run(client, statement, watch) });
-        await client.query("commit").catch(rethrowTranslated);
+        await watch.trace("commit", () => client.query("commit")).catch(rethrowTranslated);
         return result;
       } catch (error) {
         await client.query("rollback").catch((rollbackError: Error) => {
@@ -95,6 +95,7 @@ export function openDatabase(options: PoolOptions): Database {
 
 /** By a statement's name, and never its parameters: https://opentelemetry.io/docs/specs/semconv/database/postgresql/ */
 function traceStatements({ tracer = NO_TRACER, connectionString }: PoolOptions): Watch["trace"] {
+  if (tracer === NO_TRACER) return (_, run) => run();
   const { host, port, database } = new pg.Client({ connectionString });
   const server = { "db.system.name": "postgresql", "db.namespace": database ?? "", "server.address": host };
   const attributes = host.startsWith("/") ? server : { ...server, "server.port": port };
@@ -143,9 +144,7 @@ async function runInPool<Row extends pg.QueryResultRow>(
   statement: Statement,
   watch: Watch,
 ): Promise<readonly Row[]> {
-  // Only who waits: for another's to be free, or for a new one.
-  const connecting = pool.idleCount > 0 ? pool.connect() : watch.trace(CONNECTING, () => pool.connect());
-  const client = await connecting.catch((error: unknown) => {
+  const client = await connect(pool, watch).catch((error: unknown) => {
     const translated = translate(error);
     if (translated instanceof Error) changedNothing.add(translated);
     throw translated;
@@ -161,6 +160,11 @@ async function runInPool<Row extends pg.QueryResultRow>(
     client.off("error", reportedByStatement);
     client.release(broken);
   }
+}
+
+/** Only who waits is traced: for another's to be free, or for a new one. */
+function connect(pool: pg.Pool, { trace }: Watch): Promise<pg.PoolClient> {
+  return pool.idleCount > 0 ? pool.connect() : trace(CONNECTING, () => pool.connect());
 }
 
 /** A lost connection fails the statement under way, which tells; the event itself would end the process. */

@@ -19,7 +19,11 @@ export function titleFromMessage(text: string): string {
  *
  * @returns the title; null when it was not set: somebody gave one meanwhile, or the exchange has no words
  */
-export async function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
+export function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
+  return deps.tracer.span("give title", {}, () => give(deps, ref, exchange));
+}
+
+async function give(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
   const title = (await suggestedTitle(deps, exchange)) || titleFrom(exchange.question);
   if (title === "") return null;
   try {

@@ -68,7 +68,8 @@ export function createOpenTelemetryTracer({ provider, version, isHosts, isRefusa
     },
     span(name, { kind = "internal", attributes = {} }: SpanOptions, work) {
       const parent = contexts.active();
-      if (kind === "client" && !trace.getSpan(parent)) return NO_TRACER.span(name, {}, work);
+      // What was begun in a request and goes on by itself, a poll or another try, would be added to its trace for ever.
+      if (kind === "client" && !trace.getSpan(parent)?.isRecording()) return NO_TRACER.span(name, {}, work);
       const options = { kind: kind === "client" ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes };
       const span = tracer.startSpan(name, options, parent);
       return run(span, parent, () => work(toSpan(span)));

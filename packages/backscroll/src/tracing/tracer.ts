@@ -2,7 +2,7 @@
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 export interface SpanOptions {
-  /** `client`: a call to another server; it has a span only as a part of something that has one */
+  /** `client`: a call to another server; it has a span only as a part of one that has not ended */
   readonly kind?: "internal" | "client";
   readonly attributes?: Attributes;
 }
