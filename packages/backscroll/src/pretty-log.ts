@@ -46,8 +46,8 @@ function prettyLine(line: Line, colors: Colors): string {
   const label = LEVELS[level];
   const paint = level >= ERROR ? colors.red : level >= WARN ? colors.yellow : colors.dim;
   const said = "route" in line ? requestText(line, colors) : String(line["msg"]);
-  const reasons = [line["error"], line["cause"]].filter((reason) => reason !== undefined);
-  const words = [time, label && paint(label), [said, ...reasons.map((reason) => printable(String(reason)))].join(": ")];
+  const reasons = [line["error"], line["cause"]].filter((reason) => typeof reason === "string");
+  const words = [time, label && paint(label), [said, ...reasons.map(printable)].join(": ")];
   // What else is known of a failure has the same id.
   if (level >= WARN && "requestId" in line) words.push(colors.dim(`request ${String(line["requestId"])}`));
   return words.filter(Boolean).join(" ");

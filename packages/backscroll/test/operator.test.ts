@@ -242,6 +242,7 @@ test("every metric has its name and unit, and no label names a person or a conve
     "backscroll_event_streams_open gauge",
     "backscroll_http_request_duration_seconds histogram",
     "backscroll_messages_saved_total counter",
+    "backscroll_operation_duration_seconds histogram",
     "backscroll_postgres_connections gauge",
     "backscroll_postgres_query_duration_seconds histogram",
     "backscroll_redis_up gauge",
