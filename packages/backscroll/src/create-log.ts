@@ -5,11 +5,12 @@ import type { Config } from "./config.ts";
 const BUFFER_BYTES = 4_096;
 const FLUSH_MS = 1_000;
 const STDERR = 2;
+const WARN = 40;
 
 export interface LogOptions extends Pick<Config, "logLevel" | "logFormat"> {
   /**
-   * true: lines wait for others, a second at most. They are written when the process exits, by a bug too; what kills it
-   * takes them along. For a process that is Backscroll alone.
+   * true: lines wait for others, a second at most, or for a warning. They are written when the process exits, by a bug
+   * too; what kills it takes them along. For a process that is Backscroll alone.
    */
   readonly buffered?: boolean;
   /** where to; standard error unless told */
@@ -33,5 +34,13 @@ export async function createLog({ logLevel, logFormat, buffered = false, fd = ST
   if (!buffered) return pino(options, pino.destination(unbuffered));
   const destination = pino.destination({ ...unbuffered, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS });
   process.on("exit", () => destination.flushSync());
-  return pino(options, destination);
+  const stream = {
+    [pino.symbols.needsMetadataGsym]: true as const,
+    lastLevel: 0,
+    write(line: string) {
+      destination.write(line);
+      if (this.lastLevel >= WARN) destination.flushSync();
+    },
+  };
+  return pino(options, stream);
 }
