@@ -37,7 +37,7 @@ export const CONTENT =
 export function openBackscroll(
   url: string,
   environment: Readonly<Record<string, string>> = {},
-  parts: Pick<BackscrollOptions, "authenticate"> = {},
+  parts: Pick<BackscrollOptions, "authenticate" | "logger"> = {},
 ): Promise<BackscrollInternals> {
   return create(loadConfig({ DATABASE_URL: url, LOG_LEVEL: "silent", ...environment }), parts);
 }

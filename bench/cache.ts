@@ -126,7 +126,7 @@ function signToken(): Promise<string> {
 }
 
 /** Notes what this thread's CPU an operation cost: it tells more than a rate where cores are shared. */
-function withCpu({ name, run }: Subject, cpu: Map<string, number[]>): Subject {
+export function withCpu({ name, run }: Subject, cpu: Map<string, number[]>): Subject {
   return {
     name,
     async run(concurrency, ms) {

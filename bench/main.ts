@@ -11,6 +11,7 @@ import { measureForeignReads } from "./foreign-reads.ts";
 import { measureAppendGrowth, measureDeletions, measureHistory } from "./growth.ts";
 import { measureIndexes } from "./indexes.ts";
 import { measureLists } from "./lists.ts";
+import { measureLog } from "./log.ts";
 import { wastefulStatements } from "./plans.ts";
 import { measureReads } from "./reads.ts";
 import { none, type Section, toMarkdown } from "./report.ts";
@@ -94,6 +95,7 @@ async function measure(
     const lists = await measureLists(bench, size);
     const reads = await measureReads(bench);
     const cache = await measureCache(bench);
+    const log = await measureLog(bench);
     const foreignReads = await measureForeignReads(bench);
     const turns = await measureTurns(bench);
     const appends = await measureAppends(bench);
@@ -109,6 +111,7 @@ async function measure(
         inFlight,
         reads,
         cache,
+        log,
         foreignReads,
         turns,
         appendGrowth,

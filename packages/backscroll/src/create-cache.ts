@@ -6,6 +6,7 @@ import type { HistoryCache } from "./cache/history-cache.ts";
 import { createMemoryCache } from "./cache/memory.ts";
 import { type CacheMetrics, createCacheMetrics, registerCacheState } from "./cache/metrics.ts";
 import type { WatchLink } from "./cache/redis/link-metrics.ts";
+import { traceLink } from "./cache/redis/traced-link.ts";
 import { createNoCache } from "./cache/no-cache.ts";
 import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
 import type { LocatedLink } from "./cache/redis/redis-link.ts";
@@ -19,6 +20,7 @@ import { findVersion } from "./postgres/conversations.ts";
 import { findDatabaseId } from "./postgres/installation.ts";
 import type { Database } from "./postgres/pool.ts";
 import { findSessionVersion } from "./postgres/sessions.ts";
+import { NO_TRACER, type Tracer } from "./tracing/tracer.ts";
 
 const REDIS_CONNECT_MS = 1_000;
 /** Reads begin to use the cache when the other servers are heard; starting does not wait longer for that. */
@@ -36,6 +38,7 @@ export interface CacheSurroundings {
   readonly connectionString: string;
   readonly registry: Registry;
   readonly watchLink: WatchLink;
+  readonly tracer: Tracer;
   readonly log: Logger;
   /** another Backscroll runs on the same embedded PostgreSQL, and has a cache in its memory */
   readonly besideService: boolean;
@@ -58,6 +61,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
           connectTimeoutMs: REDIS_CONNECT_MS,
           onError: (error) => log.warn({ error: logText(error) }, "Redis does not answer"),
           onLink: (link) => watchLink("cache", link),
+          tracer: surroundings.tracer,
         });
   const cache = new CoherentCache({
     cache: made.cache,
@@ -142,10 +146,12 @@ export async function openRedisCache(
   databaseId: string,
   {
     onLink,
+    tracer = NO_TRACER,
     ...options
   }: Pick<LinkOptions, "connectTimeoutMs" | "onError"> & {
     /** told of the connection */
     readonly onLink?: (link: LocatedLink) => void;
+    readonly tracer?: Tracer;
   },
 ): Promise<OpenedCache> {
   const { redisUrl = "" } = config;
@@ -153,7 +159,7 @@ export async function openRedisCache(
   const link = await connectRedis(redisUrl, options);
   onLink?.(link);
   return {
-    cache: createRedisCache(link, cacheSettings(config), `${config.cacheKeyPrefix}${databaseId}:`),
+    cache: createRedisCache(traceLink(link, tracer), cacheSettings(config), `${config.cacheKeyPrefix}${databaseId}:`),
     description: `${REDIS_NAMES[topology]}, ${servers.map(({ host, port }) => `${host}:${port}`).join(", ")}`,
   };
 }

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { boundLink } from "./cache/redis/bounded-link.ts";
 import type { WatchLink } from "./cache/redis/link-metrics.ts";
 import { connectRedis } from "./cache/redis/link.ts";
+import { traceLink } from "./cache/redis/traced-link.ts";
 import type { Config } from "./config.ts";
 import { logText } from "./domain/logged-error.ts";
 import type { Live } from "./live/live.ts";
@@ -16,6 +17,7 @@ import { createNameKey } from "./live/redis/key-names.ts";
 import { createRedisReplyStreams } from "./live/redis/reply-streams.ts";
 import { createRedisSignals } from "./live/redis/signals.ts";
 import { createRedisStreamSlots } from "./live/redis/stream-slots.ts";
+import type { Tracer } from "./tracing/tracer.ts";
 
 const REDIS_CONNECT_MS = 1_000;
 
@@ -30,6 +32,7 @@ export interface LiveSurroundings {
   readonly secret: Buffer;
   readonly log: Logger;
   readonly watchLink: WatchLink;
+  readonly tracer: Tracer;
 }
 
 /**
@@ -57,7 +60,7 @@ function createMemoryLive(): CreatedLive {
 async function createRedisLive(
   { cacheKeyPrefix, cacheTimeoutMs }: Config,
   url: string,
-  { databaseId, secret, log, watchLink }: LiveSurroundings,
+  { databaseId, secret, log, watchLink, tracer }: LiveSurroundings,
 ): Promise<CreatedLive> {
   const prefix = `${cacheKeyPrefix}${databaseId}:`;
   const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
@@ -73,7 +76,8 @@ async function createRedisLive(
   const signals = createRedisSignals(url, link, prefix, connecting("signals of other servers are not heard"));
   const streams = createRedisReplyStreams(link, prefix);
   const feed = createRedisChangeFeed(link, signals, prefix);
-  const bounded = boundLink(link, cacheTimeoutMs);
+  // Nobody waits for replies and changes to be told: only these are part of what a request takes.
+  const bounded = boundLink(traceLink(link, tracer), cacheTimeoutMs);
   const nameKey = createNameKey(prefix, secret);
   const slots = createRedisStreamSlots(bounded, nameKey);
   return {

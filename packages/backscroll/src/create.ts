@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import type { TracerProvider } from "@opentelemetry/api";
 import type { Logger } from "pino";
-import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HistoryCache } from "./cache/history-cache.ts";
 import { createLinkMetrics } from "./cache/redis/link-metrics.ts";
@@ -9,6 +9,8 @@ import { type Config, ConfigError, isAuthRequired, loadOptions } from "./config.
 import { createAuth } from "./create-auth.ts";
 import { type CreatedCache, createCache } from "./create-cache.ts";
 import { type CreatedLive, createLive } from "./create-live.ts";
+import { createLog } from "./create-log.ts";
+import { createTracing } from "./create-tracing.ts";
 import { logText } from "./domain/logged-error.ts";
 import { createApp } from "./http/app.ts";
 import { findWebApp } from "./http/web.ts";
@@ -50,6 +52,11 @@ interface Parts {
   readonly responder?: Responder;
   /** where log lines go; by default standard error */
   readonly logger?: Logger;
+  /**
+   * takes part in your own OpenTelemetry, e.g. `trace.getTracerProvider()` of `@opentelemetry/api`: nothing is exported
+   * by Backscroll itself then. By default `OTEL_EXPORTER_OTLP_ENDPOINT` says whether and where to
+   */
+  readonly tracerProvider?: TracerProvider;
   /** true: use the embedded PostgreSQL of another Backscroll that runs on the folder; for a command beside a service */
   readonly shareDatabase?: boolean;
   /** true: `/metrics` tells of the process too (memory, event loop): for a process that is Backscroll alone */
@@ -123,13 +130,16 @@ export async function create(
     authenticate,
     responder,
     logger,
+    tracerProvider,
     shareDatabase = false,
     processMetrics = false,
     historyCache,
     together,
   }: InternalParts = {},
 ): Promise<BackscrollInternals> {
-  const log = logger ?? createLogger(config.logLevel);
+  const log = logger ?? (await createLog(config));
+  const tracing = await createTracing(config, { hostsProvider: tracerProvider, log });
+  const { tracer } = tracing;
   const embedded =
     config.databaseUrl === undefined
       ? await startEmbeddedPostgres({
@@ -154,6 +164,7 @@ export async function create(
       if (!closing) log.warn({ error: logText(error) }, "a connection to PostgreSQL was lost");
     },
     ...createStatementMetrics(registry),
+    tracer,
   });
   let closing = false;
   registerPool(registry, db);
@@ -176,6 +187,7 @@ export async function create(
     await cache?.close();
     await live?.close();
     await embedded?.stop();
+    await within(TRACES_MS, tracing.close());
   };
   try {
     const migrations = together ? [] : await migrate(directConnectionString);
@@ -184,18 +196,19 @@ export async function create(
       connectionString: directConnectionString,
       registry,
       watchLink,
+      tracer,
       log,
       besideService: shareDatabase,
     });
     const installation = await findInstallation(db);
-    live = await createLive(config, { ...installation, log, watchLink });
+    live = await createLive(config, { ...installation, log, watchLink, tracer });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();
     const runningReplies: RunningReplies = new Map();
     const deps: Deps = {
       db,
-      appender: createAppender(db, { batching: config.appendBatching }),
+      appender: createAppender(db, { batching: config.appendBatching, tracer }),
       cache: historyCache ?? cache.cache,
       live,
       responder: responder ?? (await chooseResponder(config)),
@@ -211,9 +224,11 @@ export async function create(
         retentionDays: config.retentionDays,
         sessionDays: config.sessionDays,
         idempotencyKeepMs: config.idempotencyKeepHours * 3_600_000,
+        slowOperationMs: config.slowOperationMs,
       },
       log,
       metrics: createServiceMetrics(registry, runningReplies),
+      tracer,
       secret: installation.secret,
       userIds: new LRUCache({ max: 10_000, ttl: USER_REMEMBERED_MS }),
       erasedUsers: new ErasedUsers(),
@@ -323,6 +338,9 @@ const TELLING_MS = 2_000;
 /** What a stopping server gives PostgreSQL to take the replies that it cuts off; another server closes the others. */
 const SAVING_MS = 5_000;
 
+/** For what was recorded last; a collector that is away keeps nobody from stopping. */
+const TRACES_MS = 2_000;
+
 /** Waits for work, but no longer than this. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<void>();
@@ -348,10 +366,4 @@ async function chooseResponder(config: Config): Promise<Responder> {
   }
   const { createElizaResponder } = await import("./responder/eliza.ts");
   return createElizaResponder();
-}
-
-function createLogger(level: Config["logLevel"]): Logger {
-  // An error comes as what a line may hold of it: pino's own serializer would name it after what holds it, an Object.
-  const serializers = { err: (error: unknown) => error };
-  return pino({ level, base: null, serializers }, pino.destination({ fd: 2, sync: true }));
 }

@@ -477,6 +477,24 @@ export const SETTINGS = {
       .default("info"),
     doc: "What is logged, to standard error: `debug`, `info`, `warn`, `error` or `silent`.",
   },
+  logFormat: {
+    env: "LOG_FORMAT",
+    schema: z.enum(["auto", "json", "pretty"], { error: "must be auto, json or pretty" }).default("auto"),
+    doc: "How: `json`, `pretty` (a line for people), or `auto`: `pretty` on a terminal and `json` elsewhere.",
+  },
+  slowOperationMs: {
+    env: "SLOW_OPERATION_MS",
+    schema: wholeNumber(0, 3_600_000, 1_000),
+    doc: "An operation that takes so long is logged as a warning; imports and erasures aside. 0: none is.",
+  },
+  otelExporterOtlpEndpoint: {
+    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    schema: url(["http", "https"]),
+    defaultText: "none: there are no traces",
+    doc:
+      "Where OpenTelemetry's collector takes traces by HTTP, e.g. `http://localhost:4318`. OpenTelemetry's other " +
+      "variables are read too: docs/observability.md.",
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

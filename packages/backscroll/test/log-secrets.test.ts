@@ -7,6 +7,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { startPostgresRelay } from "./postgres-relay.ts";
+import { startOtlpReceiver } from "./otlp-receiver.ts";
 import { startRedis } from "./redis-server.ts";
 import { chatText } from "./responder-model-servers.ts";
 import { newSchema } from "./services.ts";
@@ -195,9 +196,10 @@ async function sendBadRequests(run: Run, good: Record<string, string>): Promise<
 }
 
 test("a whole run at debug says nothing that anybody wrote, is called, or proves themselves with", async () => {
-  const [database, provider, redis] = await Promise.all([
+  const [database, provider, collector, redis] = await Promise.all([
     startDatabase(),
     startProvider(),
+    startOtlpReceiver(),
     startRedis(["--requirepass", `${PLANTED}-of-redis`]),
   ]);
   const jwtSecret = `${PLANTED}-secret-${"x".repeat(32)}`;
@@ -210,6 +212,8 @@ test("a whole run at debug says nothing that anybody wrote, is called, or proves
     MODEL: "compatible/test-model",
     MODEL_BASE_URL: provider.baseUrl,
     MODEL_API_KEY: `${PLANTED}-of-the-model`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=${PLANTED}-of-the-collector`,
     SYSTEM_PROMPT: `${PLANTED} prompt`,
     ADMINS: ADA,
     DATABASE_CONNECT_TIMEOUT_MS: "1000",
@@ -287,6 +291,9 @@ test("a whole run at debug says nothing that anybody wrote, is called, or proves
   const output = run.output();
   for (const line of [
     "cache HIT",
+    '"route":"/api/conversations/:conversationId/messages","status":200',
+    "saveMessage completed in",
+    "saveMessage failed in",
     "the responder failed",
     "request failed",
     "a reply could not be saved as it is",
@@ -303,7 +310,10 @@ test("a whole run at debug says nothing that anybody wrote, is called, or proves
   const [header = "", claims = "", signature = ""] = token.split(".");
   expect(header).not.toBe("");
   const hashes = [key, cookie].flatMap((secret) => [sha256(secret, "hex"), sha256(secret, "base64")]);
-  expectNothingTold(output, [key, cookie, token, claims, signature, database.password, ...hashes]);
+  const secrets = [key, cookie, token, claims, signature, database.password, ...hashes];
+  expectNothingTold(output, secrets);
+  expect(collector.spans.length).toBeGreaterThan(100);
+  expectNothingTold(collector.bytes, secrets);
 }, 120_000);
 
 test("a run on the embedded PostgreSQL, answered by an agent that fails aloud, says nothing either", async () => {

@@ -244,6 +244,7 @@ test("every metric has its name and unit, and no label names a person or a conve
     "backscroll_http_request_duration_seconds histogram",
     "backscroll_info gauge",
     "backscroll_messages_saved_total counter",
+    "backscroll_operation_duration_seconds histogram",
     "backscroll_postgres_connection_wait_seconds histogram",
     "backscroll_postgres_connections gauge",
     "backscroll_postgres_connections_max gauge",

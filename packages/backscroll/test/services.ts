@@ -60,7 +60,13 @@ export async function createServices({
   historyCache?: HistoryCache;
   processMetrics?: boolean;
 }): Promise<Services> {
-  const { authenticate = authenticateByHeader, logger = pino({ level: "silent" }), responder, ...settings } = options;
+  const {
+    authenticate = authenticateByHeader,
+    logger = pino({ level: "silent" }),
+    responder,
+    tracerProvider,
+    ...settings
+  } = options;
   // With a cache in every test: what is read must not depend on it.
   const cache = settings.redisUrl === undefined ? "memory" : "redis";
   const backscroll = await create(
@@ -70,6 +76,7 @@ export async function createServices({
       processMetrics,
       ...(!local && { authenticate }),
       ...(responder && { responder }),
+      ...(tracerProvider && { tracerProvider }),
       ...(historyCache && { historyCache }),
     },
   );

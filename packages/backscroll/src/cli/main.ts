@@ -22,6 +22,7 @@ function createProgram(): Command {
     .option("--quiet", "say nothing but errors")
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(--help shows what there is)")
+    .hook("preAction", (_, command) => speakAsAsked(command))
     .exitOverride();
 
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
@@ -95,12 +96,21 @@ function addKeyCommands(program: Command): void {
   ).action((id: string, flags) => revokeKeyCommand(createTerminal(program.opts()), settings(flags), id));
 }
 
+/** The log says no more than the command does: `--quiet` leaves errors, `--json` is for a program. */
+function speakAsAsked(command: Command): void {
+  const { quiet, json, logLevel, logFormat } = command.optsWithGlobals<Record<string, unknown>>();
+  const isSilent = process.env[SETTINGS.logLevel.env] === "silent";
+  if (quiet === true && logLevel === undefined && !isSilent) command.setOptionValue("logLevel", "error");
+  if (json === true && logFormat === undefined) command.setOptionValue("logFormat", "json");
+}
+
 const DATABASE_SETTINGS: readonly SettingName[] = [
   "databaseUrl",
   "databaseDirectUrl",
   "pgPrepare",
   "dataDir",
   "logLevel",
+  "logFormat",
 ];
 /** Which cache it is that has to be told. */
 const REDIS_SETTINGS: readonly SettingName[] = ["redisUrl", "cacheKeyPrefix"];

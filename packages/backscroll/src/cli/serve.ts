@@ -48,4 +48,6 @@ export async function serve(
     stop.dispose();
   }
   terminal.say("Stopped. Everything is saved.");
+  // What exports traces would go on trying, and keep the process.
+  if (config.otelExporterOtlpEndpoint !== undefined) process.exit();
 }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import type { Config } from "../config.ts";
 import { type BackscrollInternals, create, type Together } from "../create.ts";
+import { createLog } from "../create-log.ts";
 import { type Introduction, introduce } from "./banner.ts";
 import { createHttpServer } from "./http-server.ts";
 import { CommandError, EXIT } from "./terminal.ts";
@@ -18,7 +19,8 @@ export interface Serving {
 export const TELLING_MS = 2_000;
 
 export async function startServing(config: Config, together?: Together): Promise<Serving> {
-  const backscroll = await create(config, { processMetrics: true, ...(together && { together }) });
+  const logger = await createLog({ ...config, buffered: true });
+  const backscroll = await create(config, { processMetrics: true, logger, ...(together && { together }) });
   try {
     const http = createHttpServer(backscroll.fetch, config);
     const introduction = await introduce(backscroll, config, await listen(http.server, config));

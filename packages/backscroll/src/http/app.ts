@@ -1,8 +1,8 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { BackscrollError, invalidRequest } from "../domain/errors.ts";
-import { loggedError, logText } from "../domain/logged-error.ts";
 import { mintId } from "../domain/ids.ts";
+import { NO_SPAN } from "../tracing/tracer.ts";
 import type { Deps } from "../service/deps.ts";
 import type { Operator } from "../service/operator.ts";
 import { auditRoutes } from "./audit.ts";
@@ -26,6 +26,7 @@ import { countErrors, countStreams, type MetricsOptions, metricsRoutes } from ".
 import { messageRoutes } from "./messages.ts";
 import { operatorRoutes } from "./operator.ts";
 import { asksForPage, PLAIN_PAGE, plainPageRoutes, plainProblem } from "./plain-page.ts";
+import { createRequestLog, isProbe, loggedFailure } from "./request-log.ts";
 import { securityHeaders } from "./security-headers.ts";
 import type { SessionOptions } from "./session-resolver.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -66,6 +67,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
     },
   });
 
+  const logRequest = createRequestLog(deps);
   const headers = securityHeaders({ overTls: publicUrl?.startsWith("https://") ?? false });
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
@@ -73,13 +75,13 @@ export function createApp(deps: Deps, options: AppOptions): App {
     c.set("deps", deps);
     c.set("securityHeaders", headers);
     const startedAt = performance.now();
-    await next();
+    const span = isProbe(c.req.path) ? NO_SPAN : deps.tracer.serve((name) => c.req.header(name));
+    await span.within(next);
     // `c.var` would copy all variables, on the way of every request.
     if (!c.get("hasCommonHeaders")) addMissingHeaders(c, commonHeaders(c));
     // Nobody reads it: whatever makes it would never hear that it may end.
     if (c.req.method === "HEAD") await c.res.body?.cancel();
-    const ms = Math.round(performance.now() - startedAt);
-    deps.log.debug({ method: c.req.method, status: c.res.status, ms, requestId: c.get("requestId") }, "request");
+    logRequest(c, startedAt, span);
   });
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   const limits = options.limits && createLimits(deps, options.limits, options.metrics.registry);
@@ -121,6 +123,7 @@ export function createApp(deps: Deps, options: AppOptions): App {
   const countError = countErrors(options.metrics.registry);
   const answerProblem = async (error: BackscrollError, c: Context): Promise<Response> => {
     countError(error.code);
+    c.set("failure", { code: error.code, logged: loggedFailure(error) });
     const problem = problemResponse(error, c.var.requestId);
     return asksForPage(c) ? plainProblem(error, problem) : problem;
   };
@@ -139,13 +142,6 @@ async function toBackscrollError(error: Error, c: Context): Promise<BackscrollEr
   if (error instanceof HTTPException && error.status === 415) {
     return new BackscrollError("unsupported_media_type", "the content-type must be application/json");
   }
-  const { deps, requestId } = c.var;
-  if (error instanceof BackscrollError) {
-    if (error.code === "database_unavailable") {
-      deps.log.warn({ requestId, error: logText(error.cause) }, "PostgreSQL does not answer");
-    }
-    return error;
-  }
-  deps.log.error({ requestId, err: loggedError(error) }, "request failed");
+  if (error instanceof BackscrollError) return error;
   return new BackscrollError("internal", "something went wrong here; report the request_id", {}, { cause: error });
 }

@@ -3,7 +3,7 @@ import type { AuditEntry as WireAuditEntry } from "backscroll-client";
 import { AUDIT_ACTIONS, type AuditEntry } from "../domain/audit.ts";
 import { BackscrollError } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
-import { listAudit } from "../service/audit.ts";
+import { people } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
 import { json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
@@ -51,7 +51,10 @@ export function auditRoutes(app: App): void {
   app.openapi(list, async (c) => {
     if (!c.var.caller.isAdmin) throw new BackscrollError("forbidden", "only admins read the audit log");
     const { limit, ...query } = c.req.valid("query");
-    const { entries, nextCursor } = await listAudit(c.var.deps, { ...query, ...(limit !== undefined && { limit }) });
+    const { entries, nextCursor } = await people.listAudit(c.var.deps, {
+      ...query,
+      ...(limit !== undefined && { limit }),
+    });
     return c.json({ entries: entries.map(toWire), next_cursor: nextCursor }, 200);
   });
 }

@@ -8,11 +8,14 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
+/** `left`: who read it went before its end; `broken`: it failed */
+export type StreamEnd = "whole" | "left" | "broken";
+
 export interface EventStreamOptions {
   /** a comment is sent when nothing else has been for so long */
   readonly keepAliveMs?: number;
-  /** called when the stream has ended, however it did: at least once, if anybody reads it or gives it up */
-  readonly onEnd?: () => void;
+  /** called when the stream has ended, however it did: at least once, if anybody reads it or gives it up; the first counts */
+  readonly onEnd?: (end: StreamEnd) => void;
   /** told why it broke off; whoever reads it is not */
   readonly onError?: (error: unknown) => void;
 }
@@ -38,7 +41,7 @@ export function eventStream(
       async pull(controller) {
         coming ??= events.next();
         const next = await orQuiet(coming, keepAliveMs, left.signal).catch((error: unknown) => {
-          onEnd?.();
+          onEnd?.("broken");
           onError?.(error);
           throw brokenOff();
         });
@@ -50,13 +53,13 @@ export function eventStream(
         coming = undefined;
         if (next.done !== true) controller.enqueue(encoder.encode(next.value));
         else {
-          onEnd?.();
+          onEnd?.("whole");
           controller.close();
         }
       },
       async cancel() {
         left.abort();
-        onEnd?.();
+        onEnd?.("left");
         await events.return();
       },
     },

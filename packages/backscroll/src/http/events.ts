@@ -2,9 +2,10 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { FeedEntry, ReadyEntry } from "../live/change-feed.ts";
 import { followChanges } from "../service/changes.ts";
 import type { App } from "./context.ts";
-import { EVENT_STREAM_HEADERS, eventStream } from "./event-stream.ts";
+import { EVENT_STREAM_HEADERS, eventStream, type StreamEnd } from "./event-stream.ts";
 import { commonHeaders, problems, logBroken } from "./json.ts";
 import type { OpenStream } from "./limits.ts";
+import { streamOpens } from "./request-log.ts";
 
 /** What a client waits before it comes back. */
 const RETRY_MS = 1_000;
@@ -61,8 +62,13 @@ export function eventRoutes(app: App, openStream: OpenStream): void {
     const out = new AbortController();
     const entries = followChanges(deps, user.id, cursor, AbortSignal.any([left.signal, out.signal]));
     const events = recheck(toEvents(entries), { isStillIn: c.get("isStillIn"), out });
+    const ended = streamOpens(c);
+    const onEnd = (end: StreamEnd): void => {
+      slot.release();
+      ended(end);
+    };
     c.set("hasCommonHeaders", true);
-    return new Response(eventStream(events, left, { onEnd: () => slot.release(), onError: logBroken(c) }), {
+    return new Response(eventStream(events, left, { onEnd, onError: logBroken(c) }), {
       headers: { ...commonHeaders(c), ...EVENT_STREAM_HEADERS },
     });
   });

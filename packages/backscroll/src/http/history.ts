@@ -1,7 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
-import * as history from "../service/history.ts";
+import type { MessagesSlice } from "../service/history.ts";
+import { history } from "../service/use-cases.ts";
 import type { App, Context } from "./context.ts";
 import { toWirePagination } from "./conversations.ts";
 import { joinMessages, json, jsonAround, jsonText, problems } from "./json.ts";
@@ -61,6 +62,7 @@ export function historyRoutes(app: App): void {
         pageSize: page_size ?? LIMITS.pageSizeDefault,
       });
       const pagination = JSON.stringify(toWirePagination(found.pagination));
+      c.set("readSource", "bypass");
       return jsonText(c, `{"messages":${joinMessages(found.messages)},"pagination":${pagination}}`, 200, BYPASS);
     }
     const limit = rest.limit ?? LIMITS.windowDefault;
@@ -81,12 +83,9 @@ const BYPASS = { "x-backscroll-cache": "bypass" };
 
 /** @param more further fields, each with its comma before it */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as jsonText
-function sliceJson<Typed>(
-  c: Context,
-  { messages, hasMore, nextCursor, source }: history.MessagesSlice,
-  more = "",
-): Typed {
+function sliceJson<Typed>(c: Context, { messages, hasMore, nextCursor, source }: MessagesSlice, more = ""): Typed {
   const after = `,"has_more":${hasMore},"next_cursor":${JSON.stringify(nextCursor)}${more}}`;
+  c.set("readSource", source);
   return jsonText(c, jsonAround('{"messages":', messages, after), 200, { "x-backscroll-cache": source });
 }
 

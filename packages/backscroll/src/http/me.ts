@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Identity, toIdentity, type UserName } from "../domain/user.ts";
-import { type Erasure, eraseUser, eraseUserAgain } from "../service/erase-user.ts";
-import { getUsage } from "../service/usage.ts";
+import { type Erasure, eraseUserAgain } from "../service/erase-user.ts";
+import { people } from "../service/use-cases.ts";
 import type { AnswerErased, Caller } from "./auth.ts";
 import type { App } from "./context.ts";
 import { json, problems } from "./json.ts";
@@ -109,13 +109,13 @@ function toErased({ conversations, messages }: Erasure): { erased: true; convers
 export function meRoutes(app: App): void {
   app.openapi(eraseMe, async (c) => {
     const { deps, user, caller } = c.var;
-    return c.json(toErased(await eraseUser(deps, { userId: user.id, actor: caller.actor })), 200);
+    return c.json(toErased(await people.eraseUser(deps, { userId: user.id, actor: caller.actor })), 200);
   });
 
   app.openapi(me, (c) => c.json(toMe(c.var.user.name, c.var.caller), 200));
 
   app.openapi(usage, async (c) => {
-    const found = await getUsage(c.var.deps, c.var.user.id, c.req.valid("query"));
+    const found = await people.getUsage(c.var.deps, c.var.user.id, c.req.valid("query"));
     const days = found.days.map(({ tokensUsed, ...day }) => ({ ...day, tokens_used: tokensUsed }));
     return c.json({ from: found.from, to: found.to, days }, 200);
   });

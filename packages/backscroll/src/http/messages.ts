@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { deriveId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { NewMessage } from "../domain/message.ts";
-import * as messages from "../service/messages.ts";
+import { messages } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
 import { bodyProblems, joinMessages, json, jsonText, problems } from "./json.ts";
 import * as schema from "./schemas.ts";

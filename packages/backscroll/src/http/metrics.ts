@@ -78,8 +78,13 @@ export function countStreams(openStream: OpenStream, registry: Registry): OpenSt
   };
 }
 
-function routeOf(c: Context): string {
-  return matchedRoutes(c).findLast(({ path }) => !path.includes("*"))?.path ?? "none";
+/** @returns a request's route as a template; `none` for what is no route */
+export function routeOf(c: Context): string {
+  const known = c.get("route");
+  if (known !== undefined) return known;
+  const route = matchedRoutes(c).findLast(({ path }) => !path.includes("*"))?.path ?? "none";
+  c.set("route", route);
+  return route;
 }
 
 /** @throws {BackscrollError} unauthenticated */

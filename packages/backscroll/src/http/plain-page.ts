@@ -4,8 +4,8 @@ import type { Conversation } from "../domain/conversation.ts";
 import { type BackscrollError, type ErrorCode, invalidRequest } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { parseMessageJson, type WireMessage } from "../domain/message.ts";
-import * as conversations from "../service/conversations.ts";
-import * as history from "../service/history.ts";
+import type { Pagination } from "../service/history.ts";
+import { conversations, history } from "../service/use-cases.ts";
 import type { App, Context } from "./context.ts";
 
 /** A conversation as one page after the other, without scripts: to print, to search in, to be read aloud. */
@@ -88,7 +88,7 @@ function toPage(given: string | undefined): number {
 function conversationPage(
   { id, title, createdAt, messageCount }: Conversation,
   messages: readonly WireMessage[],
-  pagination: history.Pagination,
+  pagination: Pagination,
 ): Html {
   const path = `/c/${encodeURIComponent(id)}`;
   const links = pageLinks(`${path}/plain`, pagination);
@@ -109,7 +109,7 @@ function conversationPage(
   );
 }
 
-function pageLinks(path: string, { page, totalPages, hasNext, hasPrev }: history.Pagination): Html | "" {
+function pageLinks(path: string, { page, totalPages, hasNext, hasPrev }: Pagination): Html | "" {
   if (totalPages <= 1 && page === 1) return "";
   const link = (to: number, name: string): Html => html`<a href="${path}?page=${to}">${name}</a>`;
   return html`<nav aria-label="Pages">

@@ -1,6 +1,7 @@
 import { setCookie } from "hono/cookie";
 import { invalidRequest } from "../domain/errors.ts";
 import { ID_PATTERN } from "../domain/ids.ts";
+import { observe } from "../service/observe.ts";
 import type { Turn } from "../service/running-reply.ts";
 import { startTurnBegun, startTurnIn, startTurnInSession } from "../service/session-turns.ts";
 import { startTurn, type TurnRequest } from "../service/turn.ts";
@@ -38,8 +39,10 @@ export function createSessionResolver({ by }: Pick<SessionOptions, "by">): Start
   return async (c, { sessionId, ...request }) => {
     if (sessionId !== undefined && by !== "mapping") throw invalidRequest({ path: "session_id", message: REFUSED[by] });
     const { deps, user } = c.var;
-    if (request.conversationId !== undefined) return startTurn(deps, user.id, request);
-    return start(c, { ...request, sessionId });
+    // One operation, however often it has to try.
+    return observe(deps, "startTurn", () =>
+      request.conversationId === undefined ? start(c, { ...request, sessionId }) : startTurn(deps, user.id, request),
+    );
   };
 }
 

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Session as WireSession } from "backscroll-client";
 import type { Session } from "../domain/session.ts";
-import * as sessions from "../service/sessions.ts";
+import { sessions } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
 import { bodyProblems, json, problems } from "./json.ts";
 import * as schema from "./schemas.ts";
@@ -58,6 +58,7 @@ export function sessionRoutes(app: App): void {
   app.openapi(get, async (c) => {
     const at = { userId: c.var.user.id, ...c.req.valid("param") };
     const { session, source } = await sessions.getSession(c.var.deps, at);
+    c.set("readSource", source);
     return c.json(toWire(session), 200, { "x-backscroll-cache": source });
   });
 

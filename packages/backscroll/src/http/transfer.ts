@@ -2,12 +2,14 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { ImportResult as WireImportResult } from "backscroll-client";
 import { BackscrollError } from "../domain/errors.ts";
 import { logText } from "../domain/logged-error.ts";
-import { EXPORT_FORMATS, exportConversation, exportPerson } from "../service/export.ts";
-import { type ImportResult, importConversations } from "../service/import.ts";
+import { EXPORT_FORMATS } from "../service/export.ts";
+import type { ImportResult } from "../service/import.ts";
+import { transfer } from "../service/use-cases.ts";
 import { piecesInTime } from "./body.ts";
-import type { App, Variables } from "./context.ts";
+import type { App, Context } from "./context.ts";
 import { brokenOff } from "./event-stream.ts";
 import { json, problems } from "./json.ts";
+import { streamOpens } from "./request-log.ts";
 import * as schema from "./schemas.ts";
 
 const exportRoute = createRoute({
@@ -92,14 +94,14 @@ export function transferRoutes(app: App, requestTimeoutMs: number): void {
     const { conversationId } = c.req.valid("param");
     const { format = "json" } = c.req.valid("query");
     const at = { userId: c.var.user.id, conversationId };
-    const pieces = await exportConversation(c.var.deps, at, { actor: c.var.caller.actor, format });
+    const pieces = await transfer.exportConversation(c.var.deps, at, { actor: c.var.caller.actor, format });
     const [type, extension] = format === "json" ? ["application/json", "json"] : ["text/markdown; charset=utf-8", "md"];
-    return attachment(c.var, pieces, { type, name: `${conversationId.replaceAll(":", "_")}.${extension}` });
+    return attachment(c, pieces, { type, name: `${conversationId.replaceAll(":", "_")}.${extension}` });
   });
 
   app.openapi(exportMeRoute, async (c) => {
-    const pieces = await exportPerson(c.var.deps, c.var.user.id, { actor: c.var.caller.actor });
-    return attachment(c.var, pieces, { type: "application/json", name: "backscroll.json" });
+    const pieces = await transfer.exportUser(c.var.deps, c.var.user.id, { actor: c.var.caller.actor });
+    return attachment(c, pieces, { type: "application/json", name: "backscroll.json" });
   });
 
   app.openapi(importRoute, async (c) => {
@@ -108,14 +110,14 @@ export function transferRoutes(app: App, requestTimeoutMs: number): void {
     }
     const body = c.req.raw.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
     const source = piecesInTime(body, requestTimeoutMs);
-    return c.json(toWireImportResult(await importConversations(c.var.deps, c.var.user.id, source)), 200);
+    return c.json(toWireImportResult(await transfer.importConversations(c.var.deps, c.var.user.id, source)), 200);
   });
 }
 
 /** As `jsonText`: the description cannot see into it. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it takes the type its place asks for
 function attachment<Typed>(
-  variables: Variables,
+  c: Context,
   pieces: AsyncIterable<string>,
   { type, name }: { type: string; name: string },
 ): Typed {
@@ -125,11 +127,13 @@ function attachment<Typed>(
     // Said, so that what serves it does not wait for its first pieces, and make a 500 of one that breaks off early.
     "transfer-encoding": "chunked",
   };
-  return new Response(toStream(pieces, variables), { headers }) as Typed;
+  return new Response(toStream(pieces, c), { headers }) as Typed;
 }
 
 /** Pulled only as fast as the client reads. What fails on the way cuts the connection: half never looks whole. */
-function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables): ReadableStream<Uint8Array> {
+function toStream(pieces: AsyncIterable<string>, c: Context): ReadableStream<Uint8Array> {
+  const { deps, requestId } = c.var;
+  const ended = streamOpens(c);
   const encoder = new TextEncoder();
   const iterator = pieces[Symbol.asyncIterator]();
   let wanted = true;
@@ -138,15 +142,19 @@ function toStream(pieces: AsyncIterable<string>, { deps, requestId }: Variables)
       try {
         const next = await iterator.next();
         if (!wanted) return;
-        if (next.done) controller.close();
-        else controller.enqueue(encoder.encode(next.value));
+        if (next.done) {
+          ended("whole");
+          controller.close();
+        } else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
+        ended("broken");
         deps.log.warn({ requestId, error: logText(error) }, "an export broke off");
         controller.error(brokenOff());
       }
     },
     async cancel() {
       wanted = false;
+      ended("left");
       await iterator.return?.();
     },
   });

@@ -3,14 +3,15 @@ import { BackscrollError } from "../domain/errors.ts";
 import { deriveId } from "../domain/ids.ts";
 import { parseMessageJson } from "../domain/message.ts";
 import type { StreamSlot } from "../live/stream-slots.ts";
-import { askAgain } from "../service/ask-again.ts";
-import { followReply, stopReply } from "../service/remote-reply.ts";
 import type { Turn } from "../service/running-reply.ts";
-import { regenerateReply, startTurn, takeTurn } from "../service/turn.ts";
+import { takeTurn } from "../service/turn.ts";
+import { turns } from "../service/use-cases.ts";
 import { ChatBody, isUiChat, questionAgain, questionOf, SendMessage, type UiChatBody } from "./chat-body.ts";
 import type { App, Context } from "./context.ts";
+import type { StreamEnd } from "./event-stream.ts";
 import { bodyProblems, commonHeaders, json, jsonText, problems, logBroken } from "./json.ts";
 import type { OpenStream } from "./limits.ts";
+import { streamOpens } from "./request-log.ts";
 import * as schema from "./schemas.ts";
 import { createSessionResolver, keepSessionCookie, type SessionOptions, type SessionTurn } from "./session-resolver.ts";
 import { type ShownReply, UI_MESSAGE_STREAM_HEADERS, uiMessageStream } from "./ui-message-stream.ts";
@@ -134,12 +135,12 @@ export function turnRoutes(app: App, sessions: SessionOptions, openStream: OpenS
   });
 
   app.openapi(follow, async (c) => {
-    const turn = await followReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
+    const turn = await turns.followReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
     return turn === null ? c.body(null, 204) : showReply(c, turn, await openStream(c));
   });
 
   app.openapi(stop, async (c) => {
-    const { stopped, message } = await stopReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
+    const { stopped, message } = await turns.stopReply(c.var.deps, { userId: c.var.user.id, ...c.req.valid("param") });
     return jsonText(c, `{"stopped":${stopped},"message":${message}}`);
   });
 }
@@ -162,7 +163,7 @@ async function startUi(c: Context, body: UiChatBody): Promise<Turn> {
   if (body.trigger === "regenerate-message") return regenerate(c, body);
   const { messageId = seededId(c, "message"), ...question } = questionOf(body);
   try {
-    return await startTurn(deps, user.id, { ...question, messageId, createConversation: true });
+    return await turns.startTurn(deps, user.id, { ...question, messageId, createConversation: true });
   } catch (error) {
     if (!(error instanceof BackscrollError) || error.code !== "message_id_conflict") throw error;
     throw new BackscrollError(
@@ -181,9 +182,13 @@ function regenerate(c: Context, body: UiChatBody): Promise<Turn> {
   const question = questionAgain(body);
   if (question?.messageId !== undefined) {
     const asked = { ...question, messageId: question.messageId, createConversation: true };
-    return askAgain(deps, user.id, asked, replyId);
+    return turns.askAgain(deps, user.id, asked, replyId);
   }
-  return regenerateReply(deps, { userId: user.id, conversationId: body.id }, { messageId: body.messageId, replyId });
+  return turns.regenerateReply(
+    deps,
+    { userId: user.id, conversationId: body.id },
+    { messageId: body.messageId, replyId },
+  );
 }
 
 /** @returns an id that a retry with the same Idempotency-Key gets again; undefined without one */
@@ -215,7 +220,12 @@ function showReply<Typed>(
   headers: Readonly<Record<string, string>> = {},
 ): Typed {
   c.set("hasCommonHeaders", true);
-  return new Response(uiMessageStream(shown, { onEnd: () => slot.release(), onError: logBroken(c) }), {
+  const ended = streamOpens(c);
+  const onEnd = (end: StreamEnd): void => {
+    slot.release();
+    ended(end);
+  };
+  return new Response(uiMessageStream(shown, { onEnd, onError: logBroken(c) }), {
     headers: { ...commonHeaders(c), ...UI_MESSAGE_STREAM_HEADERS, ...headers },
   }) as Typed;
 }

@@ -7,6 +7,12 @@ import type { App } from "./context.ts";
 
 /** The web app finds its way from any of these by itself. */
 const PAGES = ["/", "/c/:id", "/search", "/settings", "/operator"];
+const ICON = "/icon.svg";
+
+/** @returns whether a path, or the route it takes, is the web app's */
+export function isWebApp(path: string, route: string): boolean {
+  return PAGES.includes(route) || route === ICON || path.startsWith("/assets/");
+}
 
 /** @returns the folder of the built web app; null when it is not built */
 export function findWebApp(): string | null {
@@ -46,10 +52,7 @@ export function webRoutes(app: App, directory: string | null): void {
       },
     }),
   );
-  app.get(
-    "/icon.svg",
-    serveStatic({ ...files, onFound: (_, c) => c.header("cache-control", "public, max-age=86400") }),
-  );
+  app.get(ICON, serveStatic({ ...files, onFound: (_, c) => c.header("cache-control", "public, max-age=86400") }));
 }
 
 /** Nothing from elsewhere, and no script or style in the page but the one whose hash is named. */

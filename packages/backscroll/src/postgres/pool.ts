@@ -1,5 +1,6 @@
 import pg from "pg";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
+import { NO_TRACER, type Tracer } from "../tracing/tracer.ts";
 import { cancelStatement } from "./cancel.ts";
 import { LOST_SESSION, UNPREPARED_POOLER } from "./pooler.ts";
 
@@ -33,10 +34,13 @@ export interface PoolOptions {
   /** told of each statement when it is done */
   readonly onStatement?: OnStatement;
   /** told how long a statement or transaction waited for its connection, got or not */
-  readonly onConnection?: (ms: number) => void;
+  readonly onConnection?: OnConnection;
+  readonly tracer?: Tracer;
 }
 
 type OnStatement = (name: string, result: "ok" | "failed", ms: number) => void;
+type OnConnection = (ms: number) => void;
+type Trace = <Result>(name: string, run: () => Promise<Result>) => Promise<Result>;
 
 export interface Database extends Queryable {
   /** Runs `work` in one transaction, rolled back when it throws. */
@@ -63,32 +67,27 @@ export function openDatabase(options: PoolOptions): Database {
     application_name: "backscroll",
   });
   pool.on("error", options.onIdleError);
-  const { onConnection = () => undefined } = options;
+  const { onStatement = () => undefined, onConnection = () => undefined } = options;
+  const trace = traceStatements(options);
   const way: Way = {
-    onStatement: options.onStatement ?? (() => undefined),
+    connect: connectTo(pool, onConnection, trace),
+    onStatement,
+    trace,
     prepare,
     cancelAfterMs: direct ? null : options.statementTimeoutMs,
-  };
-  const connect = async (): Promise<pg.PoolClient> => {
-    const startedAt = performance.now();
-    try {
-      return await pool.connect();
-    } finally {
-      onConnection(performance.now() - startedAt);
-    }
   };
   return {
     pool,
     description: describeConnection(options.connectionString),
-    query: (statement) => runInPool(connect, statement, way),
+    query: (statement) => runInPool(statement, way),
     async transaction(work) {
-      const client = await connect().catch(rethrowTranslated);
+      const client = await way.connect().catch(rethrowTranslated);
       client.on("error", reportedByStatement);
       let broken: Error | undefined;
       try {
         await client.query("begin").catch(rethrowTranslated);
         const result = await work({ query: (statement) => run(client, statement, way) });
-        await client.query("commit").catch(rethrowTranslated);
+        await way.trace("commit", () => client.query("commit")).catch(rethrowTranslated);
         return result;
       } catch (error) {
         await client.query("rollback").catch((rollbackError: Error) => {
@@ -101,6 +100,32 @@ export function openDatabase(options: PoolOptions): Database {
       }
     },
     close: () => pool.end(),
+  };
+}
+
+const CONNECTING = "wait for a connection";
+
+/** Only who waits is traced: for another's to be free, or for a new one. */
+function connectTo(pool: pg.Pool, onConnection: OnConnection, trace: Trace): Way["connect"] {
+  return async () => {
+    const startedAt = performance.now();
+    try {
+      return await (pool.idleCount > 0 ? pool.connect() : trace(CONNECTING, () => pool.connect()));
+    } finally {
+      onConnection(performance.now() - startedAt);
+    }
+  };
+}
+
+/** By a statement's name, and never its parameters: https://opentelemetry.io/docs/specs/semconv/database/postgresql/ */
+function traceStatements({ tracer = NO_TRACER, connectionString }: PoolOptions): Trace {
+  if (tracer === NO_TRACER) return (_, run) => run();
+  const { host, port, database } = new pg.Client({ connectionString });
+  const server = { "db.system.name": "postgresql", "db.namespace": database ?? "", "server.address": host };
+  const attributes = host.startsWith("/") ? server : { ...server, "server.port": port };
+  return (name, run) => {
+    const summary = name === CONNECTING ? {} : { "db.query.summary": name };
+    return tracer.span(name, { kind: "client", attributes: { ...attributes, ...summary } }, run);
   };
 }
 
@@ -120,7 +145,9 @@ export function mayHaveCommitted(error: unknown): boolean {
 
 /** How statements are sent. */
 interface Way {
+  readonly connect: () => Promise<pg.PoolClient>;
   readonly onStatement: OnStatement;
+  readonly trace: Trace;
   readonly prepare: boolean;
   /** null: PostgreSQL itself ends what takes too long */
   readonly cancelAfterMs: number | null;
@@ -129,12 +156,13 @@ interface Way {
 async function run<Row extends pg.QueryResultRow>(
   on: pg.PoolClient,
   { name, text, values }: Statement,
-  { onStatement, prepare, cancelAfterMs }: Way,
+  { onStatement, trace, prepare, cancelAfterMs }: Way,
 ): Promise<readonly Row[]> {
   const startedAt = performance.now();
   const timer = cancelAfterMs === null ? undefined : setTimeout(cancelStatement, cancelAfterMs, on);
   try {
-    const { rows } = await on.query<Row>({ ...(prepare && { name }), text, values: values as unknown[] });
+    const named = { ...(prepare && { name }), text, values: values as unknown[] };
+    const { rows } = await trace(name, () => on.query<Row>(named));
     onStatement(name, "ok", performance.now() - startedAt);
     return rows;
   } catch (error) {
@@ -149,12 +177,8 @@ async function run<Row extends pg.QueryResultRow>(
  * `pool.query` throws the connection away after any error. A statement that PostgreSQL refuses (a retried save
  * runs into its own id) leaves it as good as new: only a broken one goes.
  */
-async function runInPool<Row extends pg.QueryResultRow>(
-  connect: () => Promise<pg.PoolClient>,
-  statement: Statement,
-  way: Way,
-): Promise<readonly Row[]> {
-  const client = await connect().catch((error: unknown) => {
+async function runInPool<Row extends pg.QueryResultRow>(statement: Statement, way: Way): Promise<readonly Row[]> {
+  const client = await way.connect().catch((error: unknown) => {
     const translated = translate(error);
     if (translated instanceof Error) changedNothing.add(translated);
     throw translated;

@@ -39,7 +39,8 @@ export function createAiSdkResponder(options: AiSdkResponderOptions): Responder 
   return {
     description: options.description,
     respond: (request) => respond(options, request),
-    suggestTitle: (exchange, signal) => suggestTitle(options, exchange, signal),
+    suggestTitle: (exchange, signal, headers) =>
+      suggestTitle(options, exchange, { signal, ...(headers && { headers }) }),
   };
 }
 
@@ -99,6 +100,7 @@ function startStream(
     model: options.model,
     messages,
     abortSignal,
+    ...(request.headers && { headers: request.headers }),
     ...(instructions !== "" && { instructions }),
     ...(options.tools !== undefined && activeTools.length > 0 && { tools: options.tools, activeTools }),
     stopWhen: isStepCount(options.maxSteps ?? 5),
@@ -122,7 +124,7 @@ const TITLE_CHARS_READ_MAX = 2_000;
 async function suggestTitle(
   { model, description }: AiSdkResponderOptions,
   { question, reply }: Exchange,
-  signal: AbortSignal,
+  { signal, headers }: Pick<RespondRequest, "signal" | "headers">,
 ): Promise<string> {
   try {
     const { text, finishReason } = await generateText({
@@ -132,6 +134,7 @@ async function suggestTitle(
       maxOutputTokens: TITLE_TOKENS_MAX,
       maxRetries: 0,
       abortSignal: signal,
+      ...(headers && { headers }),
     });
     if (finishReason === "content-filter") throw refused(description);
     return text;

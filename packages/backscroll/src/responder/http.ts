@@ -69,7 +69,12 @@ async function post({ url, headers }: Target, request: RespondRequest, signal: A
   try {
     return await fetch(url, {
       method: "POST",
-      headers: { accept: "application/json, text/event-stream", ...headers, "content-type": "application/json" },
+      headers: {
+        accept: "application/json, text/event-stream",
+        ...request.headers,
+        ...headers,
+        "content-type": "application/json",
+      },
       body: toRequestBody(request),
       signal,
       // a redirect would carry the conversation and our headers to a place nobody configured

@@ -14,6 +14,8 @@ export interface RespondRequest {
   readonly tools: readonly string[];
   /** aborted when nobody wants the answer any more, or its time is up */
   readonly signal: AbortSignal;
+  /** to send along with what is asked over HTTP for it: the trace it belongs to */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What a responder says, piece by piece. A `usage`, if any, comes last. */
@@ -36,10 +38,11 @@ export interface Responder {
   /**
    * Names a conversation by its first exchange; without it, the question's beginning names it.
    *
+   * @param headers as a request's
    * @returns a line of text, as the model wrote it: whoever asked makes a title of it
    * @throws {ResponderError} or the signal's reason
    */
-  suggestTitle?(exchange: Exchange, signal: AbortSignal): Promise<string>;
+  suggestTitle?(exchange: Exchange, signal: AbortSignal, headers?: RespondRequest["headers"]): Promise<string>;
 }
 
 /**

@@ -9,10 +9,11 @@ import { type Closed, type CloseOptions, closeTurn, type Generation } from "../p
 import { findMessages } from "../postgres/messages.ts";
 import { isPassing } from "../postgres/pool.ts";
 import type { ReplyChunk } from "../domain/reply.ts";
+import type { Span } from "../tracing/tracer.ts";
 import { appendWithin } from "./changes.ts";
 import { contextFor } from "./context.ts";
 import type { Deps } from "./deps.ts";
-import { endingOf, notKept, responderFailure, responderFailureText } from "./ending.ts";
+import { endingOf, notKept, responderFailure, responderFailureText, responderSpan } from "./ending.ts";
 import { conversationNotFound } from "./messages.ts";
 import { partsOf, StorableChunks, storableUsage } from "./reply-message.ts";
 import { type Abandonment, abandonment, keyOf, type RunningReply, shuttingDown } from "./running-reply.ts";
@@ -40,8 +41,9 @@ export function beginReply(
   if (deps.stopping.aborted) reply.abandon.abort("shutting_down");
   const told = { conversation_id: parseMessageJson(question).conversation_id, message_id: messageId };
   feed.tell(at.userId, { type: "reply_started", ...told });
-  const write = async (): Promise<void> => {
+  const write = async (span: Span): Promise<void> => {
     const ending = await answer(deps, reply);
+    span.set({ "backscroll.reply.ending": ending.type });
     // In this order: whoever finds it running can follow it, and whoever sees its end finds it stored.
     // What is there may be the next reply already: this one's row may have gone a while ago.
     if (deps.runningReplies.get(keyOf(at)) === reply) deps.runningReplies.delete(keyOf(at));
@@ -52,7 +54,8 @@ export function beginReply(
     feed.tell(at.userId, { type: "reply_ended", ...told });
     resolve();
   };
-  void deps.track(write());
+  // It goes on when the request has ended, and is still a part of it.
+  void deps.track(deps.tracer.span("write reply", {}, write));
   return reply;
 }
 
@@ -88,7 +91,7 @@ interface Outcome {
 }
 
 async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
-  const { responder, settings, log } = deps;
+  const { responder, settings, tracer, log } = deps;
   const startedAt = performance.now();
   const timeout = AbortSignal.timeout(settings.responderTimeoutMs);
   const signal = AbortSignal.any([timeout, reply.abandon.signal]);
@@ -97,9 +100,15 @@ async function ask(deps: Deps, reply: RunningReply): Promise<Outcome> {
   try {
     const { messages, leftOut } = await contextFor(deps, reply.generation.at, reply.generation.questionSeq);
     said.context = { messages: messages.length, left_out: leftOut };
-    const deltas = responder.respond({ messages, tools: settings.responderTools, signal });
-    const onFirst = (): void => deps.metrics.firstToken(performance.now() - startedAt);
-    await listen(untilAborted(deltas, signal), reply.log, said, onFirst);
+    await tracer.span("ask responder", responderSpan(responder), async (span) => {
+      const request = { messages, tools: settings.responderTools, signal, headers: tracer.headers() };
+      const onFirst = (): void => {
+        const ms = performance.now() - startedAt;
+        deps.metrics.firstToken(ms);
+        span.set({ "backscroll.reply.first_token_ms": Math.round(ms) });
+      };
+      await listen(untilAborted(responder.respond(request), signal), reply.log, said, onFirst);
+    });
   } catch (error) {
     failure = error;
   }

@@ -4,6 +4,7 @@ import { LIMITS } from "../domain/limits.ts";
 import type { NewMessage } from "../domain/message.ts";
 import { type Append, type AppendResult, insertMessageBatch, insertMessages } from "../postgres/append.ts";
 import type { Queryable } from "../postgres/pool.ts";
+import { NO_TRACER, type Place, type Tracer } from "../tracing/tracer.ts";
 
 /** Appends messages to one conversation: whole or not at all. */
 export type Appender = (at: ConversationRef, messages: readonly NewMessage[]) => Promise<AppendResult>;
@@ -20,8 +21,15 @@ interface Waiting extends Append {
   /** its conversation */
   readonly key: string;
   readonly chars: number;
+  /** where it was asked for */
+  readonly place: Place;
   readonly resolve: (result: AppendResult) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Sending {
+  readonly db: Queryable;
+  readonly tracer: Tracer;
 }
 
 /**
@@ -32,7 +40,11 @@ interface Waiting extends Append {
  */
 export function createAppender(
   db: Queryable,
-  { batching, batchesInFlight = BATCHES_IN_FLIGHT }: { batching: boolean; batchesInFlight?: number },
+  {
+    batching,
+    batchesInFlight = BATCHES_IN_FLIGHT,
+    tracer = NO_TRACER,
+  }: { batching: boolean; batchesInFlight?: number; tracer?: Tracer },
 ): Appender {
   if (!batching) return (at, messages) => insertMessages(db, at, messages);
 
@@ -56,7 +68,7 @@ export function createAppender(
     const freeSlot = takeSlot();
     let alone: readonly Waiting[] = [];
     try {
-      alone = await sendTogether(db, batch);
+      alone = await sendTogether({ db, tracer }, batch);
     } catch (error) {
       // Unavailable: it may or may not have been committed, so nobody is tried again here. Those who wait behind
       // would find the same, one timeout after the other.
@@ -67,7 +79,7 @@ export function createAppender(
     const left = Map.groupBy(alone, ({ key }) => key);
     for (const { key } of batch) if (!left.has(key)) busy.delete(key);
     for (const [key, waiting] of left) {
-      void sendInTurn(db, waiting).finally(() => {
+      void sendInTurn({ db, tracer }, waiting).finally(() => {
         busy.delete(key);
         pump();
       });
@@ -94,7 +106,7 @@ export function createAppender(
     new Promise((resolve, reject) => {
       const key = `${at.userId}:${at.id}`;
       const chars = messages.reduce((sum, { content }) => sum + content.length, 0);
-      const waiting: Waiting = { at, messages, key, chars, resolve, reject };
+      const waiting: Waiting = { at, messages, key, chars, place: tracer.place(), resolve, reject };
       const others = queue.get(key);
       if (others) others.push(waiting);
       else queue.set(key, [waiting]);
@@ -137,14 +149,14 @@ function takeBatch(queue: Map<string, Waiting[]>, busy: ReadonlySet<string>): re
  * @returns those for whom nothing was stored, and who must go alone
  * @throws {BackscrollError} when the database does not answer
  */
-async function sendTogether(db: Queryable, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
-  const [only] = batch;
-  if (only && batch.length === 1) {
-    await insertMessages(db, only.at, only.messages).then(only.resolve, only.reject);
+async function sendTogether({ db, tracer }: Sending, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+  if (batch.length === 1) {
+    await sendInTurn({ db, tracer }, batch);
     return [];
   }
   try {
-    const results = await insertMessageBatch(db, batch);
+    const places = batch.map(({ place }) => place);
+    const results = await tracer.together("append together", places, () => insertMessageBatch(db, batch));
     // An id of somebody in the batch was there already: each goes alone, and that one finds out.
     if (results === "duplicate_id") return batch;
     return batch.filter((waiting, index) => {
@@ -160,8 +172,8 @@ async function sendTogether(db: Queryable, batch: readonly Waiting[]): Promise<r
 }
 
 /** Appends to one conversation, one after the other. */
-async function sendInTurn(db: Queryable, waiting: readonly Waiting[]): Promise<void> {
-  for (const { at, messages, resolve, reject } of waiting) {
-    await insertMessages(db, at, messages).then(resolve, reject);
+async function sendInTurn({ db, tracer }: Sending, waiting: readonly Waiting[]): Promise<void> {
+  for (const { at, messages, place, resolve, reject } of waiting) {
+    await tracer.at(place, () => insertMessages(db, at, messages)).then(resolve, reject);
   }
 }

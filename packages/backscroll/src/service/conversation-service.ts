@@ -3,24 +3,23 @@ import type { Conversation, ConversationChanges, NewConversation, UsageDay } fro
 import { type Message, type NewMessage, toMessage } from "../domain/message.ts";
 import type { NewSession, Session } from "../domain/session.ts";
 import type { UserName } from "../domain/user.ts";
-import * as conversations from "./conversations.ts";
+import type { ConversationsPage, ListFilter } from "./conversations.ts";
 import type { Deps } from "./deps.ts";
-import { type Erasure, eraseUser } from "./erase-user.ts";
-import { type ExportFormat, exportConversation, exportPerson } from "./export.ts";
-import * as history from "./history.ts";
-import { type ImportResult, importConversations } from "./import.ts";
-import * as messages from "./messages.ts";
-import { followReply, stopReply } from "./remote-reply.ts";
-import { regenerateReply, startTurn, takeTurn, type TurnRequest } from "./turn.ts";
+import type { Erasure } from "./erase-user.ts";
+import type { ExportFormat } from "./export.ts";
+import type { HistoryFilter, MessagesSlice as StoredSlice, Pagination } from "./history.ts";
+import type { ImportResult } from "./import.ts";
+import type { ConversationName } from "./messages.ts";
+import { takeTurn, type TurnRequest } from "./turn.ts";
 import type { Turn } from "./running-reply.ts";
-import { startTurnInSession } from "./session-turns.ts";
-import * as sessions from "./sessions.ts";
+import type { SessionName } from "./sessions.ts";
 import { toTurnStream, type TurnStream } from "./turn-stream.ts";
-import { getUsage, type UsageRange } from "./usage.ts";
+import type { UsageRange } from "./usage.ts";
+import { conversations, history, messages, people, sessions, transfer, turns } from "./use-cases.ts";
 import { findUser, resolveUser } from "./users.ts";
 
 /** Every method throws `BackscrollError`; each names the codes of its own, all may throw `database_unavailable`. */
-type Window = Omit<history.HistoryFilter, "fields"> & {
+type Window = Omit<HistoryFilter, "fields"> & {
   /** 1 to 200; default 20 */
   readonly limit?: number;
 };
@@ -70,8 +69,8 @@ export class ConversationService {
   /** A page of the user's conversations: pinned ones first, each part by newest activity. */
   async listUserConversations(
     user: UserName,
-    options: conversations.ListFilter & { page?: number; pageSize?: number } = {},
-  ): Promise<conversations.ConversationsPage> {
+    options: ListFilter & { page?: number; pageSize?: number } = {},
+  ): Promise<ConversationsPage> {
     return conversations.listUserConversations(this.#deps, await this.#id(user), options);
   }
 
@@ -98,7 +97,7 @@ export class ConversationService {
   async listDeletedConversations(
     user: UserName,
     options: { page?: number; pageSize?: number } = {},
-  ): Promise<{ conversations: readonly Conversation[]; pagination: history.Pagination }> {
+  ): Promise<{ conversations: readonly Conversation[]; pagination: Pagination }> {
     return conversations.listDeletedConversations(this.#deps, await this.#id(user), options);
   }
 
@@ -177,8 +176,8 @@ export class ConversationService {
   async getFullHistory(
     user: UserName,
     conversationId: string,
-    options: Omit<history.HistoryFilter, "fields"> & { page?: number; pageSize?: number } = {},
-  ): Promise<{ messages: readonly Message[]; pagination: history.Pagination }> {
+    options: Omit<HistoryFilter, "fields"> & { page?: number; pageSize?: number } = {},
+  ): Promise<{ messages: readonly Message[]; pagination: Pagination }> {
     const page = await history.getFullHistory(this.#deps, await this.#at(user, conversationId), options);
     return { messages: page.messages.map(toMessage), pagination: page.pagination };
   }
@@ -218,12 +217,12 @@ export class ConversationService {
    * @throws {BackscrollError} conversation_not_found, conversation_busy, invalid_request
    */
   async regenerateReply(user: UserName, conversationId: string): Promise<TurnStream> {
-    return toTurnStream(await regenerateReply(this.#deps, await this.#at(user, conversationId)));
+    return toTurnStream(await turns.regenerateReply(this.#deps, await this.#at(user, conversationId)));
   }
 
   /** Replays the reply that is being written, on any server, and follows it. @returns null when none is */
   async followReply(user: UserName, conversationId: string): Promise<TurnStream | null> {
-    const turn = await followReply(this.#deps, await this.#at(user, conversationId));
+    const turn = await turns.followReply(this.#deps, await this.#at(user, conversationId));
     return turn && toTurnStream(turn);
   }
 
@@ -233,7 +232,7 @@ export class ConversationService {
    * @returns it, with the status `stopped`; null when none was being written, or it had said nothing
    */
   async stopReply(user: UserName, conversationId: string): Promise<Message | null> {
-    const { message } = await stopReply(this.#deps, await this.#at(user, conversationId));
+    const { message } = await turns.stopReply(this.#deps, await this.#at(user, conversationId));
     return message && toMessage(message);
   }
 
@@ -263,7 +262,7 @@ export class ConversationService {
     format: ExportFormat = "json",
   ): Promise<AsyncIterable<string>> {
     const at = await this.#at(user, conversationId);
-    return exportConversation(this.#deps, at, { actor: themselves(at), format });
+    return transfer.exportConversation(this.#deps, at, { actor: themselves(at), format });
   }
 
   /**
@@ -273,7 +272,7 @@ export class ConversationService {
    */
   async exportUser(user: UserName): Promise<AsyncIterable<string>> {
     const userId = await this.#id(user);
-    return exportPerson(this.#deps, userId, { actor: themselves({ userId }) });
+    return transfer.exportUser(this.#deps, userId, { actor: themselves({ userId }) });
   }
 
   /**
@@ -286,12 +285,12 @@ export class ConversationService {
     const userId = await findUser(this.#deps, user);
     return userId === null
       ? { conversations: 0, messages: 0 }
-      : eraseUser(this.#deps, { userId, actor: themselves({ userId }) });
+      : people.eraseUser(this.#deps, { userId, actor: themselves({ userId }) });
   }
 
   /** Reads an export for this user; what is there already is skipped. @throws {BackscrollError} malformed_json */
   async importConversations(user: UserName, source: AsyncIterable<Uint8Array>): Promise<ImportResult> {
-    return importConversations(this.#deps, await this.#id(user), source);
+    return transfer.importConversations(this.#deps, await this.#id(user), source);
   }
 
   /** Messages and tokens per day, role and model. @throws {BackscrollError} invalid_request */
@@ -299,24 +298,24 @@ export class ConversationService {
     user: UserName,
     range: UsageRange = {},
   ): Promise<{ from: string; to: string; days: readonly UsageDay[] }> {
-    return getUsage(this.#deps, await this.#id(user), range);
+    return people.getUsage(this.#deps, await this.#id(user), range);
   }
 
   #id(user: UserName): Promise<number> {
     return resolveUser(this.#deps, user);
   }
 
-  async #in(user: UserName, sessionId: string): Promise<sessions.SessionName> {
+  async #in(user: UserName, sessionId: string): Promise<SessionName> {
     return { userId: await this.#id(user), sessionId };
   }
 
   #startTurn(userId: number, { sessionId, ...request }: SessionTurnRequest): Promise<Turn> {
     return sessionId === undefined || request.conversationId !== undefined
-      ? startTurn(this.#deps, userId, request)
-      : startTurnInSession(this.#deps, { userId, sessionId }, request);
+      ? turns.startTurn(this.#deps, userId, request)
+      : turns.startTurnInSession(this.#deps, { userId, sessionId }, request);
   }
 
-  async #at(user: UserName, conversationId: string): Promise<messages.ConversationName> {
+  async #at(user: UserName, conversationId: string): Promise<ConversationName> {
     return { userId: await this.#id(user), conversationId };
   }
 }
@@ -340,6 +339,6 @@ export interface MessagesSlice {
   readonly nextCursor: string | null;
 }
 
-function parsed({ messages, hasMore, nextCursor }: history.MessagesSlice): MessagesSlice {
+function parsed({ messages, hasMore, nextCursor }: StoredSlice): MessagesSlice {
   return { messages: messages.map(toMessage), hasMore, nextCursor };
 }

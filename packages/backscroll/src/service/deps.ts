@@ -3,6 +3,7 @@ import type { HistoryCache } from "../cache/history-cache.ts";
 import type { Live } from "../live/live.ts";
 import type { Database } from "../postgres/pool.ts";
 import type { Responder } from "../responder/responder.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import type { Appender } from "./appender.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import type { TokenCounter } from "./token-counter.ts";
@@ -22,6 +23,7 @@ export interface Deps {
   readonly settings: ServiceSettings;
   readonly log: Log;
   readonly metrics: ServiceMetrics;
+  readonly tracer: Tracer;
   /** of the database, for its own HMACs */
   readonly secret: Buffer;
   /** users by identity, for a moment */
@@ -61,6 +63,8 @@ interface ServiceSettings {
   readonly sessionDays: number;
   /** how long an Idempotency-Key is remembered */
   readonly idempotencyKeepMs: number;
+  /** what is asked of the service and takes so long is logged as a warning; 0: nothing */
+  readonly slowOperationMs: number;
 }
 
 /** Ids and numbers, never content, keys or addresses. */

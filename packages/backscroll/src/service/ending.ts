@@ -1,4 +1,6 @@
 import { BackscrollError, ERROR_CODES, type ErrorCode } from "../domain/errors.ts";
+import type { SpanOptions } from "../tracing/tracer.ts";
+import type { Responder } from "../responder/responder.ts";
 import { type MessageJson, parseMessageJson } from "../domain/message.ts";
 import { chunksSince } from "../domain/reply.ts";
 import { type ReplyEnding, ReplyLog } from "../live/reply-log.ts";
@@ -69,4 +71,9 @@ export function logOf(message: MessageJson): ReplyLog {
   for (const chunk of chunksSince(saidIn(wire), { chars: 0, tools: 0 })) log.add(chunk);
   log.end(endingOf(message));
   return log;
+}
+
+/** What is asked of a responder, as a part of a trace. */
+export function responderSpan({ description }: Responder): SpanOptions {
+  return { kind: "client", attributes: { "backscroll.responder": description } };
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { type MessageJson, ROLES, roleOfMessage, type MessageStatus } from "../domain/message.ts";
+import type { OperationResult } from "./observe.ts";
 import type { RunningReplies } from "./running-reply.ts";
 
 /** What the use cases count; never a user or a conversation. */
@@ -14,6 +15,8 @@ export interface ServiceMetrics {
    * @param tokensUsed null: the responder did not say
    */
   replyEnded(result: MessageStatus | "lost", tokensUsed: number | null): void;
+  /** something that was asked of the service, over HTTP or in its process */
+  operation(name: string, result: OperationResult, ms: number): void;
 }
 
 export function createServiceMetrics(registry: Registry, running: RunningReplies): ServiceMetrics {
@@ -40,6 +43,13 @@ export function createServiceMetrics(registry: Registry, running: RunningReplies
     help: "Tokens that replies written here used, of those whose responder says so",
     registers: [registry],
   });
+  const operations = new Histogram({
+    name: "backscroll_operation_duration_seconds",
+    help: "What is asked of the service, by HTTP or in its process; refused: the caller's fault",
+    labelNames: ["operation", "result"],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
   const gauge: Gauge = new Gauge({
     name: "backscroll_replies_running",
     help: "Replies being written by this server",
@@ -59,5 +69,6 @@ export function createServiceMetrics(registry: Registry, running: RunningReplies
       ended.inc({ result });
       tokens.inc(tokensUsed ?? 0);
     },
+    operation: (operation, result, ms) => operations.observe({ operation, result }, ms / 1_000),
   };
 }

@@ -4,7 +4,7 @@ import { titleFrom, titleFromSuggestion } from "../domain/title.ts";
 import { updateDefaultTitle } from "../postgres/conversations.ts";
 import type { Exchange } from "../responder/responder.ts";
 import type { Deps } from "./deps.ts";
-import { responderFailureText } from "./ending.ts";
+import { responderFailureText, responderSpan } from "./ending.ts";
 
 const SUGGESTION_TIMEOUT_MS = 10_000;
 
@@ -19,7 +19,11 @@ export function titleFromMessage(text: string): string {
  *
  * @returns the title; null when it was not set: somebody gave one meanwhile, or the exchange has no words
  */
-export async function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
+export function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
+  return deps.tracer.span("give title", {}, () => give(deps, ref, exchange));
+}
+
+async function give(deps: Deps, ref: ConversationRef, exchange: Exchange): Promise<string | null> {
   const title = (await suggestedTitle(deps, exchange)) || titleFrom(exchange.question);
   if (title === "") return null;
   try {
@@ -34,15 +38,20 @@ export async function giveTitle(deps: Deps, ref: ConversationRef, exchange: Exch
 }
 
 /** @returns "" when the responder has none to give */
-async function suggestedTitle({ responder, draining, log }: Deps, exchange: Exchange): Promise<string> {
+async function suggestedTitle(deps: Deps, exchange: Exchange): Promise<string> {
+  const { responder, draining, tracer, log } = deps;
   if (!responder.suggestTitle || draining.aborted) return "";
   const signal = AbortSignal.any([AbortSignal.timeout(SUGGESTION_TIMEOUT_MS), draining]);
   const aborted = Promise.withResolvers<never>();
   signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
   aborted.promise.catch(() => undefined); // it may come when nobody waits any more
   try {
-    // Raced: a responder need not listen to its signal.
-    return titleFromSuggestion(await Promise.race([responder.suggestTitle(exchange, signal), aborted.promise]));
+    const suggest = responder.suggestTitle.bind(responder);
+    const suggested = tracer.span("suggest title", responderSpan(responder), () =>
+      // Raced: a responder need not listen to its signal.
+      Promise.race([suggest(exchange, signal, tracer.headers()), aborted.promise]),
+    );
+    return titleFromSuggestion(await suggested);
   } catch (error) {
     const fields = { responder: responder.description, error: responderFailureText(error) };
     if (!draining.aborted) log.warn(fields, "the responder suggested no title: the question gives it");

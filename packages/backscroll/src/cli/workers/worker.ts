@@ -55,6 +55,8 @@ export async function runWorker(settings: Config, orders: Orders): Promise<void>
   }
   await sent;
   if (process.connected) process.disconnect();
+  // What exports traces would go on trying, and keep the process.
+  if (settings.otelExporterOtlpEndpoint !== undefined) process.exit();
 }
 
 function togetherBy(primary: ToPrimary): Together {
