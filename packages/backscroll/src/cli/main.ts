@@ -6,6 +6,7 @@ import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts"
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import { loggedError } from "../domain/logged-error.ts";
 import { dropCacheCommand } from "./cache.ts";
+import { doctorCommand } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
@@ -28,6 +29,9 @@ function createProgram(): Command {
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
     (flags) => serve(createTerminal(program.opts()), settings(flags), VERSION),
   );
+  withSettings(
+    program.command("doctor").description("look for what is wrong, and say what to do; changes nothing"),
+  ).action((flags) => doctorCommand(createTerminal(program.opts()), settings(flags)));
   withSettings(
     program.command("migrate").description("bring the database to the newest version"),
     DATABASE_SETTINGS,

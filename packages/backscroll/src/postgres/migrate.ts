@@ -71,7 +71,8 @@ export async function migrate(connectionString: string, migrations?: readonly Mi
   }
 }
 
-function checkHistory(
+/** @throws {Error} when the database is newer than this code, or was made by other migrations */
+export function checkHistory(
   applied: readonly { version: number; name: string; checksum: string }[],
   known: readonly Migration[],
 ): void {
