@@ -10,6 +10,7 @@ export interface FoundService {
   readonly state: "free" | "silent" | "stranger" | "backscroll";
   /** who it is, as far as this machine tells; null: it does not */
   readonly process: string | null;
+  /** as its metrics say it; null: they do not, or are not shown */
   readonly version: string | null;
   readonly ready: { readonly status: number; readonly body: Readonly<Record<string, unknown>> } | null;
   /** null: it does not show them to us */
@@ -46,17 +47,16 @@ async function ask(origin: string, { metricsToken }: Config, deadlineMs: number)
     const live = await get("/livez");
     const { status } = await bodyOf(live);
     if (live.status !== 200 || status !== "ok") return { state: "stranger" };
-    const [ready, docs, metrics] = await Promise.all([
+    const [ready, metrics] = await Promise.all([
       get("/readyz"),
-      get("/api/openapi.json"),
       get("/metrics", metricsToken === undefined ? {} : { authorization: `Bearer ${metricsToken}` }),
     ]);
-    const { info } = (await bodyOf(docs)) as { info?: { version?: string } };
+    const samples = metrics.status === 200 ? parseMetrics(await metrics.text()) : null;
     return {
       state: "backscroll",
       ready: { status: ready.status, body: await bodyOf(ready) },
-      version: info?.version ?? null,
-      metrics: metrics.status === 200 ? parseMetrics(await metrics.text()) : null,
+      version: samples?.find(({ name }) => name === "backscroll_info")?.labels["version"] ?? null,
+      metrics: samples,
     };
   } catch (error) {
     // Whatever speaks no HTTP is somebody else; whoever says nothing in time may be a Backscroll that hangs.

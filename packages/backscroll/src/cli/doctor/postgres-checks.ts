@@ -162,18 +162,17 @@ function examineRights({ rights, role, migrations }: Diagnosis): Verdict {
   return ok(`${role} reads, writes and migrates schema ${schema}`);
 }
 
-/** Beside its pool every server listens on a connection of its own. */
-const LISTENERS = 1;
-
 function examineConnections({ database, config }: Findings): Verdict | null {
   if (!database?.value) return null;
   const { pooler, connections } = database.value;
-  const wanted = config.databasePoolMax + LISTENERS;
+  // Beside the pool every process listens on a connection of its own.
+  const listeners = (config as { readonly workers?: number }).workers ?? 1;
+  const wanted = config.databasePoolMax + listeners;
   if (pooler) {
     return ok(`up to ${wanted} to the pooler; ${connections.open} of ${connections.max} of PostgreSQL are open now`);
   }
   const offered = Math.min(connections.max - connections.reserved, connections.limit ?? Number.POSITIVE_INFINITY);
-  const detail = `up to ${wanted} here (DATABASE_POOL_MAX and ${LISTENERS} that listens); PostgreSQL has ${offered}, ${connections.open} are open now`;
+  const detail = `up to ${wanted} here (DATABASE_POOL_MAX and ${listeners} that listens); PostgreSQL has ${offered}, ${connections.open} are open now`;
   const fix = `Lower DATABASE_POOL_MAX (all servers together stay under ${offered}), raise max_connections, or put PgBouncer between`;
   if (wanted > offered) return fail(detail, fix);
   // Those of a service that runs already are among the open ones, so these may fit all the same.

@@ -23,7 +23,7 @@ export const SERVICE_CHECKS: readonly Check[] = [
       const { status, body } = ready ?? { status: 0, body: {} };
       if (status !== 200) {
         return unreachable(
-          `${origin} lives and is not ready: ${String(body["code"] ?? status)}`,
+          `${origin} lives and is not ready: ${typeof body["code"] === "string" ? body["code"] : status}`,
           "database_unavailable: see the checks of PostgreSQL; shutting_down: it is stopping, wait",
         );
       }
