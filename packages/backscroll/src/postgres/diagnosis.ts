@@ -177,9 +177,7 @@ interface ServerRow {
   readonly connection_limit: number | null;
 }
 
-async function findServer(
-  db: Queryable,
-): Promise<
+async function findServer(db: Queryable): Promise<
   Pick<Diagnosis, "version" | "versionNumber" | "role" | "encoding" | "isReadOnly" | "connections"> & {
     isEncrypted: boolean;
   }
