@@ -26,9 +26,8 @@ export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promi
   try {
     await greet(target);
     if (!isLoopback(target.url.hostname) && flags.yes !== true) await confirm(target, flags);
-    const report = await measure(terminal, { target, conversations, flags, signal: interrupted.signal })
-      .catch(asFailure)
-      .finally(() => removeAll(terminal, conversations, flags));
+    const bench = { target, conversations, flags, signal: interrupted.signal };
+    const report = await measureAndRemove(terminal, bench);
     if (interrupted.signal.aborted) throw new CommandError(EXIT.interrupted, "interrupted; what was made is removed");
     terminal.data(terminal.json ? toJson(report) : toText(report));
     const missed = report.targets.filter(({ met }) => !met);
@@ -77,6 +76,16 @@ interface Bench {
   readonly conversations: BenchConversations;
   readonly flags: BenchFlags;
   readonly signal: AbortSignal;
+}
+
+async function measureAndRemove(terminal: Terminal, bench: Bench): Promise<BenchReport> {
+  try {
+    return await measure(terminal, bench);
+  } catch (error) {
+    return asFailure(error);
+  } finally {
+    await removeAll(terminal, bench);
+  }
 }
 
 async function measure(terminal: Terminal, bench: Bench): Promise<BenchReport> {
@@ -162,11 +171,8 @@ async function warmUp(
   return warm;
 }
 
-async function removeAll(
-  terminal: Terminal,
-  conversations: BenchConversations,
-  { senders, users }: BenchFlags,
-): Promise<void> {
+async function removeAll(terminal: Terminal, { conversations, flags }: Bench): Promise<void> {
+  const { senders, users } = flags;
   const progress = createProgress(terminal, "Removing what was made");
   const faults = await conversations.remove(senders, (done, total) =>
     progress.update(done, total, users > 1 ? "users" : "conversations"),

@@ -31,7 +31,7 @@ export interface Diagnosis {
   readonly hasUsableApiKey: boolean | null;
 }
 
-export interface Connections {
+interface Connections {
   readonly max: number;
   /** that only administrators get */
   readonly reserved: number;
@@ -41,7 +41,7 @@ export interface Connections {
   readonly limit: number | null;
 }
 
-export interface MigrationState {
+interface MigrationState {
   readonly applied: number;
   /** names of those that are still to come */
   readonly pending: readonly string[];
@@ -49,7 +49,7 @@ export interface MigrationState {
   readonly refusal: string | null;
 }
 
-export interface Rights {
+interface Rights {
   /** where the tables are, or would be made; null: nowhere */
   readonly schema: string | null;
   readonly mayCreate: boolean;
@@ -59,7 +59,7 @@ export interface Rights {
   readonly notOwned: readonly string[];
 }
 
-export interface Vacuum {
+interface Vacuum {
   readonly isAutomatic: boolean;
   /** as PostgreSQL estimates them */
   readonly tables: readonly { readonly name: string; readonly live: number; readonly dead: number }[];

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { errorMessage } from "../../domain/errors.ts";
+import { BenchError } from "./bench-error.ts";
 import { refusal } from "./conversations.ts";
 import type { Samples } from "./samples.ts";
 import { type Answer, codeOf, type Question, type Target } from "./target.ts";
@@ -20,6 +21,9 @@ export interface LoadOptions {
 
 /** Asks, and keeps the time under this name; a name that depends on the answer is made from it. */
 export type Measure = (name: string | ((answer: Answer) => string), question: Question) => Promise<void>;
+
+/** A sender that is not answered waits a moment: a service that is away is not asked as fast as one can. */
+const AFTER_FAILURE_MS = 100;
 
 /** Nothing more is to be asked. */
 class Over extends Error {}
@@ -52,8 +56,8 @@ export async function runLoad(
       try {
         answer = await target.ask(question);
       } catch (error) {
-        const code = error instanceof Error && "code" in error ? String(error.code) : errorMessage(error);
-        samples.failed(nameOf(name, null), code);
+        samples.failed(nameOf(name, null), failureCode(error));
+        await pause(AFTER_FAILURE_MS);
         return;
       }
       if (answer.status === 429) throw refusal(answer, "");
@@ -68,7 +72,11 @@ export async function runLoad(
       if (dueMs >= seconds * 1_000) return;
       const earlyMs = dueMs - elapsedMs();
       if (earlyMs > 0) await pause(earlyMs, undefined, { signal: over }).catch(() => undefined);
-      await step(createMeasure(Math.max(0, rate === null ? 0 : elapsedMs() - dueMs)));
+      await step(createMeasure(Math.max(0, rate === null ? 0 : elapsedMs() - dueMs))).catch(async (error: unknown) => {
+        if (error instanceof Over || error instanceof BenchError) throw error;
+        samples.failed("open", failureCode(error));
+        await pause(AFTER_FAILURE_MS);
+      });
     }
   };
   const timer = setInterval(() => onProgress(elapsedMs(), asked), 100);
@@ -92,6 +100,10 @@ export async function allDone(work: readonly Promise<void>[]): Promise<void> {
   const ends = await Promise.allSettled(work);
   const failed = ends.find((end) => end.status === "rejected");
   if (failed) throw failed.reason;
+}
+
+function failureCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : errorMessage(error);
 }
 
 function nameOf(name: string | ((answer: Answer) => string), answer: Answer | null): string {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 
-export const PROFILE_NAMES = ["quick", "guide"] as const;
+const PROFILE_NAMES = ["quick", "guide"] as const;
 
 /** What `backscroll bench` was asked for. */
 export interface BenchFlags {

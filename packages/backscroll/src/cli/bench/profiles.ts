@@ -14,13 +14,13 @@ export interface Profile {
   readonly judge: (measured: Measured) => readonly TargetVerdict[];
 }
 
-export interface Stage {
+interface Stage {
   /** talked in again and again, and cached */
   readonly warm: readonly BenchConversation[];
   readonly conversations: BenchConversations;
 }
 
-export interface Measured {
+interface Measured {
   readonly summaryOf: (name: OperationName) => OperationSummary | null;
   readonly failures: number;
 }
@@ -94,8 +94,11 @@ async function save(measure: Measure, { id, user }: BenchConversation, role: "us
 }
 
 async function readRecent(measure: Measure, { id, user }: BenchConversation): Promise<void> {
-  const name = ({ cache }: Answer): string => `read ${cache ?? "bypass"}`;
-  await measure(name, { method: "GET", path: `/api/conversations/${id}/messages?limit=20`, user });
+  await measure(sourceOf, { method: "GET", path: `/api/conversations/${id}/messages?limit=20`, user });
+}
+
+function sourceOf({ cache }: Answer): string {
+  return `read ${cache ?? "bypass"}`;
 }
 
 async function readPage(measure: Measure, { id, user }: BenchConversation): Promise<void> {

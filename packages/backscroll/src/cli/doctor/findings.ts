@@ -29,7 +29,7 @@ export interface Findings extends ReadConfig {
 }
 
 /** What was found, or why nothing was. */
-export type Looked<Value> =
+type Looked<Value> =
   | { readonly value: Value; readonly error?: never }
   | { readonly value?: never; readonly error: unknown };
 

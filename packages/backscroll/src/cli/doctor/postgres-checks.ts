@@ -1,3 +1,4 @@
+import type { Config } from "../../config.ts";
 import { errorMessage } from "../../domain/errors.ts";
 import { isLoopback } from "../../domain/loopback.ts";
 import { describeConnection } from "../../postgres/pool.ts";
@@ -166,7 +167,7 @@ function examineConnections({ database, config }: Findings): Verdict | null {
   if (!database?.value) return null;
   const { pooler, connections } = database.value;
   // Beside the pool every process listens on a connection of its own.
-  const listeners = (config as { readonly workers?: number }).workers ?? 1;
+  const listeners = workersOf(config);
   const wanted = config.databasePoolMax + listeners;
   if (pooler) {
     return ok(`up to ${wanted} to the pooler; ${connections.open} of ${connections.max} of PostgreSQL are open now`);
@@ -256,4 +257,10 @@ function fixOf(error: unknown, variable: string): string {
     error instanceof Error ? `${"code" in error ? String(error.code) : ""} ${errorMessage(error)}` : String(error);
   const fix = FIXES.find(([pattern]) => pattern.test(text))?.[1] ?? "Check that PostgreSQL runs, and $";
   return fix.replaceAll("$", variable);
+}
+
+/** @returns how many processes serve here, where this version has the setting */
+function workersOf(config: Config): number {
+  const { workers } = config as { readonly workers?: unknown };
+  return typeof workers === "number" && workers > 0 ? workers : 1;
 }
