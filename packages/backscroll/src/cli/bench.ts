@@ -24,8 +24,8 @@ export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promi
   const stopListening = onInterrupt(terminal, () => interrupted.abort());
   const conversations = new BenchConversations(target, flags.users);
   try {
-    await greet(target);
     if (!isLoopback(target.url.hostname) && flags.yes !== true) await confirm(target, flags);
+    await greet(target);
     const bench = { target, conversations, flags, signal: interrupted.signal };
     const report = await measureAndRemove(terminal, bench);
     if (interrupted.signal.aborted) throw new CommandError(EXIT.interrupted, "interrupted; what was made is removed");

@@ -10,6 +10,8 @@ const HIT_RATE_MIN = 0.8;
 /** Fewer reads than this say nothing. */
 const READS_MIN = 100;
 const EVENT_LOOP_WARN_S = 0.1;
+/** A minute of them: starting is work without a pause. */
+const LAGS_MIN = 600;
 
 /** How the service does that runs already, if one does. */
 export const SERVICE_CHECKS: readonly Check[] = [
@@ -117,7 +119,7 @@ export const SERVICE_CHECKS: readonly Check[] = [
   }),
   onMetrics("event-loop", "Event loop", (metrics) => {
     const lag = bucketsBy(metrics, "backscroll_event_loop_lag_seconds", "").get("");
-    const p99 = lag ? histogramQuantile(0.99, lag) : null;
+    const p99 = lag && (lag.atMost.at(-1) ?? 0) >= LAGS_MIN ? histogramQuantile(0.99, lag) : null;
     if (p99 === null) return null;
     const detail = `late by ${milliseconds(p99 * 1_000)} (p99 since the start)`;
     if (p99 < EVENT_LOOP_WARN_S) return ok(detail);
