@@ -23,6 +23,8 @@ export interface Told {
   readonly output: string;
 }
 
+/** Several processes a test, each of which takes a while to start on a busy machine. */
+export const SLOW = { timeout: 60_000 };
 /** A port of nobody, unless the test says otherwise. */
 const NO_PORT = { PORT: "0" };
 

@@ -6,7 +6,7 @@ import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { serverAccount } from "../src/postgres/embedded-binaries.ts";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
-import { doctor } from "./doctor-fixture.ts";
+import { SLOW, doctor } from "./doctor-fixture.ts";
 import { findProgram } from "./find-program.ts";
 import { freePort } from "./free-port.ts";
 import { temporaryDirectory } from "./service-process.ts";
@@ -59,7 +59,7 @@ async function startPooled(mode: "transaction" | "session"): Promise<{ url: stri
   return { url, directUrl: postgres.connectionString };
 }
 
-test("PgBouncer in transaction mode is found out, and told what to set", async () => {
+test("PgBouncer in transaction mode is found out, and told what to set", SLOW, async () => {
   const { url, directUrl } = await startPooled("transaction");
   const told = await doctor({ DATABASE_URL: url });
   expect(told.check("pooler")?.detail).toContain("in transaction mode");
@@ -74,7 +74,7 @@ test("PgBouncer in transaction mode is found out, and told what to set", async (
   expect((await doctor({ DATABASE_URL: directUrl })).check("pooler")).toBeUndefined();
 });
 
-test("PgBouncer in session mode is as good as PostgreSQL itself", async () => {
+test("PgBouncer in session mode is as good as PostgreSQL itself", SLOW, async () => {
   const { url } = await startPooled("session");
   expect((await doctor({ DATABASE_URL: url })).check("pooler")).toMatchObject({
     status: "ok",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
-import { doctor, emptyDatabase, migratedDatabase } from "./doctor-fixture.ts";
+import { SLOW, doctor, emptyDatabase, migratedDatabase } from "./doctor-fixture.ts";
 import { temporaryDirectory } from "./service-process.ts";
 import { startTcpRelay } from "./tcp-relay.ts";
 
@@ -31,7 +31,7 @@ function socketOf(url: string): { path: string } | { host: string; port: number 
   return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
 }
 
-test("a PostgreSQL that is not there exits 3 and says what to start", async () => {
+test("a PostgreSQL that is not there exits 3 and says what to start", SLOW, async () => {
   const told = await doctor({ DATABASE_URL: "postgresql://ada:planted-secret@127.0.0.1:1/history" });
   expect(told.code).toBe(3);
   expect(told.check("postgres")).toMatchObject({
@@ -42,7 +42,7 @@ test("a PostgreSQL that is not there exits 3 and says what to start", async () =
   expect(told.output).not.toContain("planted-secret");
 });
 
-test("a PostgreSQL that stands still is left after its deadline", async () => {
+test("a PostgreSQL that stands still is left after its deadline", SLOW, async () => {
   const { DATABASE_URL } = await migratedDatabase();
   const relay = await startTcpRelay(socketOf(DATABASE_URL));
   onTestFinished(() => relay.close());
@@ -57,7 +57,7 @@ test("a PostgreSQL that stands still is left after its deadline", async () => {
   });
 });
 
-test("a wrong password exits 3, and neither it nor the right one is shown", async () => {
+test("a wrong password exits 3, and neither it nor the right one is shown", SLOW, async () => {
   const dataDir = temporaryDirectory();
   const postgres = await startEmbeddedPostgres({ dataDir });
   onTestFinished(() => postgres.stop());
@@ -77,14 +77,14 @@ test("a wrong password exits 3, and neither it nor the right one is shown", asyn
   expect((await doctor({ DATABASE_URL: withPassword("the-real-secret") })).check("postgres")?.status).toBe("ok");
 });
 
-test("a database that is not there is named, with how it is made", async () => {
+test("a database that is not there is named, with how it is made", SLOW, async () => {
   const url = inject("databaseUrl").replace(/\/[^/?]+(\?|$)/, "/nowhere$1");
   const told = await doctor({ DATABASE_URL: url });
   expect(told.code).toBe(3);
   expect(told.check("postgres")).toMatchObject({ fix: expect.stringContaining("createdb") as string });
 });
 
-test("an empty database is a warning, and is empty afterwards", async () => {
+test("an empty database is a warning, and is empty afterwards", SLOW, async () => {
   const database = await emptyDatabase();
   const told = await doctor(database);
   expect(told.code).toBe(0);
@@ -97,7 +97,7 @@ test("an empty database is a warning, and is empty afterwards", async () => {
   expect(tables).toHaveLength(0);
 });
 
-test("migrations that are still to come are named", async () => {
+test("migrations that are still to come are named", SLOW, async () => {
   const database = await migratedDatabase();
   await query(
     database.DATABASE_URL,
@@ -108,7 +108,7 @@ test("migrations that are still to come are named", async () => {
   expect(told.check("migrations")?.detail).toContain("1 to come: 0004_");
 });
 
-test("a database that is newer than this version is refused", async () => {
+test("a database that is newer than this version is refused", SLOW, async () => {
   const database = await migratedDatabase();
   await query(
     database.DATABASE_URL,
@@ -122,7 +122,7 @@ test("a database that is newer than this version is refused", async () => {
   });
 });
 
-test("an index that somebody dropped is missed, whichever it is", async () => {
+test("an index that somebody dropped is missed, whichever it is", SLOW, async () => {
   const database = await migratedDatabase();
   const names = await query(
     database.DATABASE_URL,
@@ -149,7 +149,7 @@ test("an index that somebody dropped is missed, whichever it is", async () => {
   expect(missed?.toSorted()).toEqual(names.map(({ name }) => String(name)).toSorted());
 });
 
-test("a role without rights is told what to grant", async () => {
+test("a role without rights is told what to grant", SLOW, async () => {
   const database = await migratedDatabase();
   const role = `doctor_${process.pid}_${Date.now()}`;
   await query(database.DATABASE_URL, `create role ${role} login`);
@@ -175,7 +175,7 @@ test("a role without rights is told what to grant", async () => {
   });
 });
 
-test("a pool that PostgreSQL cannot serve is counted before it is felt", async () => {
+test("a pool that PostgreSQL cannot serve is counted before it is felt", SLOW, async () => {
   const database = await migratedDatabase();
   const told = await doctor({ ...database, DATABASE_POOL_MAX: "900" });
   expect(told.code).toBe(1);
@@ -186,7 +186,7 @@ test("a pool that PostgreSQL cannot serve is counted before it is felt", async (
   });
 });
 
-test("a server that takes no writes is no server to write to", async () => {
+test("a server that takes no writes is no server to write to", SLOW, async () => {
   const { DATABASE_URL } = await migratedDatabase();
   const told = await doctor({
     DATABASE_URL: DATABASE_URL.replace("search_path", "default_transaction_read_only=on%20-c%20search_path"),

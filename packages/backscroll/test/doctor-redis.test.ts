@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { doctor, migratedDatabase } from "./doctor-fixture.ts";
+import { SLOW, doctor, migratedDatabase } from "./doctor-fixture.ts";
 import { linkTo, startRedis, startRedisNodes, startSentinel } from "./redis-server.ts";
 
-test("a Redis that is not there exits 3 and says what to start", async () => {
+test("a Redis that is not there exits 3 and says what to start", SLOW, async () => {
   const told = await doctor({ REDIS_URL: "redis://:planted-secret@127.0.0.1:1" });
   expect(told.code).toBe(3);
   expect(told.check("redis")).toMatchObject({
@@ -13,7 +13,7 @@ test("a Redis that is not there exits 3 and says what to start", async () => {
   expect(told.output).not.toContain("planted-secret");
 });
 
-test("a Redis that is frozen is left after its deadline, and the rest is told", async () => {
+test("a Redis that is frozen is left after its deadline, and the rest is told", SLOW, async () => {
   const redis = await startRedis();
   redis.child.kill("SIGSTOP");
   const told = await doctor({ ...(await migratedDatabase()), REDIS_URL: redis.url });
@@ -25,7 +25,7 @@ test("a Redis that is frozen is left after its deadline, and the rest is told", 
   expect(told.check("postgres")?.status).toBe("ok");
 });
 
-test("a wrong password for Redis exits 3, and neither it nor the right one is shown", async () => {
+test("a wrong password for Redis exits 3, and neither it nor the right one is shown", SLOW, async () => {
   const { port } = await startRedis(["--requirepass", "the-real-secret"]);
   const told = await doctor({ REDIS_URL: `redis://:planted-secret@127.0.0.1:${port}` });
   expect(told.code).toBe(3);
@@ -35,7 +35,7 @@ test("a wrong password for Redis exits 3, and neither it nor the right one is sh
   expect(right.check("redis")?.status).toBe("ok");
 });
 
-test("a full Redis that evicts nothing is a warning; one that evicts is as it should be", async () => {
+test("a full Redis that evicts nothing is a warning; one that evicts is as it should be", SLOW, async () => {
   const redis = await startRedis(["--maxmemory", "50mb", "--maxmemory-policy", "noeviction"]);
   const told = await doctor({ ...(await migratedDatabase()), REDIS_URL: redis.url });
   expect(told.code).toBe(0);
@@ -51,14 +51,14 @@ test("a full Redis that evicts nothing is a warning; one that evicts is as it sh
   });
 });
 
-test("looking leaves no key behind", async () => {
+test("looking leaves no key behind", SLOW, async () => {
   const redis = await startRedis();
   await doctor({ REDIS_URL: redis.url });
   const link = await linkTo(redis.url);
   expect(await link.send("", ["DBSIZE"])).toBe(0);
 });
 
-test("a user of Redis who may not do what Backscroll does is told what they need", async () => {
+test("a user of Redis who may not do what Backscroll does is told what they need", SLOW, async () => {
   const redis = await startRedis();
   const link = await linkTo(redis.url);
   const allow = (...rules: string[]): Promise<unknown> =>
@@ -86,7 +86,7 @@ test("a user of Redis who may not do what Backscroll does is told what they need
   expect((await doctor({ REDIS_URL: url })).check("redis-rights")?.status).toBe("ok");
 });
 
-test("a replica takes no writes", async () => {
+test("a replica takes no writes", SLOW, async () => {
   const master = await startRedis();
   const replica = await startRedis(["--replicaof", `127.0.0.1 ${master.port}`]);
   const told = await doctor({ REDIS_URL: replica.url });
@@ -94,7 +94,7 @@ test("a replica takes no writes", async () => {
   expect(told.check("redis-writable")?.fix).toContain("redis+sentinel://");
 });
 
-test("one Sentinel of two that is away is a warning; without any of them nothing is found", async () => {
+test("one Sentinel of two that is away is a warning; without any of them nothing is found", SLOW, async () => {
   const master = await startRedis();
   const sentinel = await startSentinel(master.port);
   const url = sentinel.url.replace("/chat", ",127.0.0.1:1/chat");
@@ -111,7 +111,7 @@ test("one Sentinel of two that is away is a warning; without any of them nothing
   });
 });
 
-test("every master of a cluster is looked at", async () => {
+test("every master of a cluster is looked at", SLOW, async () => {
   const { url, nodes } = await startRedisNodes(0);
   const told = await doctor({ REDIS_URL: url });
   for (const { port } of nodes) expect(told.check("redis")?.detail).toContain(`127.0.0.1:${port}`);
@@ -122,7 +122,7 @@ test("every master of a cluster is looked at", async () => {
   expect(broken.check("redis")?.detail).toContain(`127.0.0.1:${nodes[2]?.port}: connect ECONNREFUSED`);
 });
 
-test("a time in the cache that is too short for people to come back is a warning", async () => {
+test("a time in the cache that is too short for people to come back is a warning", SLOW, async () => {
   const { check } = await doctor({ CACHE_TTL: "5" });
   expect(check("cache-ttl")).toMatchObject({ status: "warn", fix: expect.stringContaining("3600") as string });
 });

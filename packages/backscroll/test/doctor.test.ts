@@ -4,14 +4,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { doctor, emptyDatabase, migratedDatabase } from "./doctor-fixture.ts";
+import { SLOW, doctor, emptyDatabase, migratedDatabase } from "./doctor-fixture.ts";
 import { startRedis } from "./redis-server.ts";
 import { post, runCommand, startService, temporaryDirectory } from "./service-process.ts";
 import { startTokenIssuer } from "./token-issuer.ts";
 
 const SECRET = "planted-secret-planted-secret-planted";
 
-test("of a healthy service, its PostgreSQL and its Redis there is nothing to say but ✓", async () => {
+test("of a healthy service, its PostgreSQL and its Redis there is nothing to say but ✓", SLOW, async () => {
   const redis = await startRedis();
   const environment = { ...(await emptyDatabase()), REDIS_URL: redis.url };
   const { url } = await startService([], environment);
@@ -23,7 +23,7 @@ test("of a healthy service, its PostgreSQL and its Redis there is nothing to say
   expect(told.check("redis")?.detail).toContain(`127.0.0.1:${redis.port}`);
 });
 
-test("people read a mark, a detail and a fix; --quiet leaves out what is good", async () => {
+test("people read a mark, a detail and a fix; --quiet leaves out what is good", SLOW, async () => {
   const environment = { ...(await migratedDatabase()), PORT: "0" };
   const whole = await runCommand(["doctor"], environment);
   expect(whole).toMatchObject({ status: 0, stderr: "" });
@@ -36,29 +36,33 @@ test("people read a mark, a detail and a fix; --quiet leaves out what is good", 
   expect(healthy.stdout).toContain("CACHE=off");
 });
 
-test("every bad setting is named at once, and what depends on none of them is looked at all the same", async () => {
-  const database = await migratedDatabase();
-  const told = await doctor(
-    { ...database, PORT: "99999", JWT_SECRET: "short-secret", CACHE_TTL: "x" },
-    "--log-level",
-    "loud",
-  );
-  expect(told.code).toBe(1);
-  const { detail } = told.check("settings") ?? {};
-  for (const name of ["PORT", "JWT_SECRET", "CACHE_TTL", "--log-level"]) expect(detail).toContain(`${name} must be`);
-  expect(told.check("postgres")?.status).toBe("ok");
-  expect(told.check("port")).toBeUndefined();
-  expect(told.output).not.toContain("short-secret");
-});
+test(
+  "every bad setting is named at once, and what depends on none of them is looked at all the same",
+  SLOW,
+  async () => {
+    const database = await migratedDatabase();
+    const told = await doctor(
+      { ...database, PORT: "99999", JWT_SECRET: "short-secret", CACHE_TTL: "x" },
+      "--log-level",
+      "loud",
+    );
+    expect(told.code).toBe(1);
+    const { detail } = told.check("settings") ?? {};
+    for (const name of ["PORT", "JWT_SECRET", "CACHE_TTL", "--log-level"]) expect(detail).toContain(`${name} must be`);
+    expect(told.check("postgres")?.status).toBe("ok");
+    expect(told.check("port")).toBeUndefined();
+    expect(told.output).not.toContain("short-secret");
+  },
+);
 
-test("settings that contradict each other are all named", async () => {
+test("settings that contradict each other are all named", SLOW, async () => {
   const told = await doctor({ CACHE: "redis", CORS_ORIGINS: "https://a.example.com", MODEL: "compatible/x" });
   for (const name of ["REDIS_URL", "CORS_ORIGINS", "MODEL_BASE_URL"]) {
     expect(told.check("settings")?.detail).toContain(name);
   }
 });
 
-test("a variable that Backscroll does not read is told, with the one that is meant", async () => {
+test("a variable that Backscroll does not read is told, with the one that is meant", SLOW, async () => {
   const told = await doctor({
     DATABSE_URL: "x",
     REDIS_URI: "redis://x",
@@ -77,20 +81,24 @@ test("a variable that Backscroll does not read is told, with the one that is mea
   ).toBeUndefined();
 });
 
-test("an option that is none exits 2", async () => {
+test("an option that is none exits 2", SLOW, async () => {
   expect((await runCommand(["doctor", "--everything"])).status).toBe(2);
 });
 
-test("without DATABASE_URL it says where the embedded PostgreSQL would be, and makes and starts nothing", async () => {
-  const dataDir = join(temporaryDirectory(), "data");
-  const told = await doctor({ BACKSCROLL_DATA_DIR: dataDir });
-  expect(told.code).toBe(0);
-  expect(told.check("postgres")?.detail).toContain("it is not running now");
-  expect(told.check("postgres")?.detail).toContain("made at the first start");
-  expect(existsSync(dataDir)).toBe(false);
-});
+test(
+  "without DATABASE_URL it says where the embedded PostgreSQL would be, and makes and starts nothing",
+  SLOW,
+  async () => {
+    const dataDir = join(temporaryDirectory(), "data");
+    const told = await doctor({ BACKSCROLL_DATA_DIR: dataDir });
+    expect(told.code).toBe(0);
+    expect(told.check("postgres")?.detail).toContain("it is not running now");
+    expect(told.check("postgres")?.detail).toContain("made at the first start");
+    expect(existsSync(dataDir)).toBe(false);
+  },
+);
 
-test("beside a service the embedded PostgreSQL is looked at as any other", async () => {
+test("beside a service the embedded PostgreSQL is looked at as any other", SLOW, async () => {
   const environment = { BACKSCROLL_DATA_DIR: temporaryDirectory() };
   const { url, ended, child } = await startService([], environment);
   const told = await doctor({ ...environment, PORT: new URL(url).port });
@@ -103,7 +111,7 @@ test("beside a service the embedded PostgreSQL is looked at as any other", async
   expect(later.check("postgres")?.detail).toContain("there is data");
 });
 
-test("a port that somebody else has is told with who it is", async () => {
+test("a port that somebody else has is told with who it is", SLOW, async () => {
   const server = createServer((_, response) => response.end("hello")).listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
@@ -117,7 +125,7 @@ test("a port that somebody else has is told with who it is", async () => {
   if (process.platform === "linux") expect(told.check("port")?.detail).toContain(`process ${process.pid} `);
 });
 
-test("a service that is stopped takes connections and says nothing: exit 3, with its process", async () => {
+test("a service that is stopped takes connections and says nothing: exit 3, with its process", SLOW, async () => {
   const service = await startService([], { ...(await emptyDatabase()), CACHE: "off" });
   process.kill(service.pid, "SIGSTOP");
   const told = await doctor({ PORT: new URL(service.url).port }).finally(() => process.kill(service.pid, "SIGCONT"));
@@ -125,7 +133,7 @@ test("a service that is stopped takes connections and says nothing: exit 3, with
   expect(told.check("port")).toMatchObject({ status: "fail", fix: expect.stringContaining("kill -CONT") as string });
 });
 
-test("a hit rate below the guide's 80% is a warning with what to turn", async () => {
+test("a hit rate below the guide's 80% is a warning with what to turn", SLOW, async () => {
   const redis = await startRedis();
   const environment = { ...(await emptyDatabase()), REDIS_URL: redis.url };
   const { url } = await startService([], environment);
@@ -142,7 +150,7 @@ test("a hit rate below the guide's 80% is a warning with what to turn", async ()
   });
 });
 
-test("metrics that only a token shows are read with it, and missed without", async () => {
+test("metrics that only a token shows are read with it, and missed without", SLOW, async () => {
   const environment = { ...(await emptyDatabase()), AUTH: "required", METRICS_TOKEN: SECRET };
   const { url } = await startService([], environment);
   const PORT = new URL(url).port;
@@ -155,7 +163,7 @@ test("metrics that only a token shows are read with it, and missed without", asy
   expect(without.check("cache-hit-rate")).toBeUndefined();
 });
 
-test("as long as there is no key, nobody can get in; with the first one they can", async () => {
+test("as long as there is no key, nobody can get in; with the first one they can", SLOW, async () => {
   const environment = { ...(await migratedDatabase()), AUTH: "required" };
   const told = await doctor(environment);
   expect(told.code).toBe(0);
@@ -167,7 +175,7 @@ test("as long as there is no key, nobody can get in; with the first one they can
   expect((await doctor(environment)).check("keys")?.status).toBe("ok");
 });
 
-test("listening to everybody without authentication is refused before it is tried", async () => {
+test("listening to everybody without authentication is refused before it is tried", SLOW, async () => {
   const told = await doctor({ HOST: "0.0.0.0" });
   expect(told.code).toBe(1);
   expect(told.check("access")).toMatchObject({
@@ -176,14 +184,14 @@ test("listening to everybody without authentication is refused before it is trie
   });
 });
 
-test("a secret that can be guessed is a warning", async () => {
+test("a secret that can be guessed is a warning", SLOW, async () => {
   const told = await doctor({ JWT_SECRET: "secret".repeat(8) });
   expect(told.check("jwt-secret")?.status).toBe("warn");
   expect(told.output).not.toContain("secretsecret");
   expect((await doctor({ JWT_SECRET: SECRET })).check("jwt-secret")?.status).toBe("warn");
 });
 
-test("the keys of an identity provider are looked for", async () => {
+test("the keys of an identity provider are looked for", SLOW, async () => {
   const issuer = await startTokenIssuer();
   const tokens = { JWT_ISSUER: "https://id.example.com/", JWT_AUDIENCE: "backscroll" };
   const told = await doctor({ ...tokens, JWT_JWKS_URL: issuer.jwksUrl });
@@ -194,7 +202,7 @@ test("the keys of an identity provider are looked for", async () => {
   expect(failing.check("jwks")).toMatchObject({ status: "fail", detail: expect.stringContaining("500") as string });
 });
 
-test("a responder that is not there exits 3; one that is there is asked nothing", async () => {
+test("a responder that is not there exits 3; one that is there is asked nothing", SLOW, async () => {
   let asked = 0;
   const server = createServer((_, response) => {
     asked += 1;
@@ -211,7 +219,7 @@ test("a responder that is not there exits 3; one that is there is asked nothing"
   expect(away.check("responder")?.fix).toContain("RESPONDER_URL");
 });
 
-test("a model without its key is told, and a key is never shown", async () => {
+test("a model without its key is told, and a key is never shown", SLOW, async () => {
   const base = { MODEL: "openai/gpt-5-mini", MODEL_BASE_URL: "http://127.0.0.1:1/v1" };
   expect((await doctor(base)).check("responder-key")).toMatchObject({
     status: "fail",
