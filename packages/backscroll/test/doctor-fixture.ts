@@ -3,7 +3,7 @@ import { runCommand } from "./service-process.ts";
 import { newSchema } from "./services.ts";
 
 /** What `doctor --json` says of one thing. */
-export interface ToldCheck {
+interface ToldCheck {
   readonly id: string;
   readonly title: string;
   readonly status: "ok" | "warn" | "fail";
@@ -11,7 +11,7 @@ export interface ToldCheck {
   readonly fix: string | null;
 }
 
-export interface Told {
+interface Told {
   /** exit code */
   readonly code: number | string;
   readonly status: string;

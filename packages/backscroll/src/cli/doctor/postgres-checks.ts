@@ -60,7 +60,7 @@ export const POSTGRES_CHECKS: readonly Check[] = [
     isReadOnly
       ? fail(
           "the server takes no writes: it is a replica, or default_transaction_read_only is on",
-          "Let DATABASE_URL lead to the primary, e.g. with two hosts and target_session_attrs=read-write at your proxy",
+          "Let DATABASE_URL lead to the primary",
         )
       : null,
   ),
@@ -93,7 +93,7 @@ export const POSTGRES_CHECKS: readonly Check[] = [
     if (unusableIndexes.length === 0) return ok("all there and valid");
     return fail(
       `missing or invalid: ${unusableIndexes.join(", ")}: reads scan whole tables`,
-      "reindex index concurrently <name>; one that is missing: create it as packages/backscroll/schema.sql shows it",
+      "reindex index concurrently <name>; one that is missing: create it as migrations/*.sql do",
     );
   }),
   { id: "connections", title: "Connections", examine: examineConnections },
