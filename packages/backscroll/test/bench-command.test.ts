@@ -17,6 +17,9 @@ interface BenchDocument {
 
 const SMALL = ["--senders", "3", "--conversations", "6", "--seconds", "3", "--requests", "400"];
 
+/** On a busy machine the cache would be left aside for a moment. */
+const PATIENT = { CACHE_TIMEOUT_MS: "10000" };
+
 interface Started {
   readonly service: ServiceProcess;
   readonly databaseUrl: string;
@@ -25,7 +28,7 @@ interface Started {
 async function startWithRedis(environment: Record<string, string> = {}): Promise<Started> {
   const redis = await startRedis();
   const database = await emptyDatabase();
-  const service = await startService([], { ...database, REDIS_URL: redis.url, ...environment });
+  const service = await startService([], { ...database, REDIS_URL: redis.url, ...PATIENT, ...environment });
   return { service, databaseUrl: database.DATABASE_URL };
 }
 
@@ -65,7 +68,8 @@ test(
     expect(counted("read hit")).toBeGreaterThan(0);
     expect(counted("read miss")).toBeGreaterThan(0);
     expect(document.service?.reads).toMatchObject({ hit: counted("read hit"), miss: counted("read miss") });
-    expect(document.hit_rate).toBeCloseTo(counted("read hit") / (counted("read hit") + counted("read miss")), 10);
+    const reads = counted("read hit") + counted("read miss") + counted("read bypass");
+    expect(document.hit_rate).toBeCloseTo(counted("read hit") / reads, 10);
     expect(document.operations.reduce((sum, each) => sum + each.count, 0)).toBeLessThanOrEqual(400);
     expect(document.service?.statements.map(({ statement }) => statement)).toContain("list_oldest_messages");
     expect(document.targets.map(({ name }) => name)).toEqual([
