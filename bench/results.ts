@@ -1,27 +1,30 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 const FILE = new URL("results.md", import.meta.url);
-/** How each part but the first begins, in their order. */
-const MARKS = {
-  pgbouncer: "<!-- pgbouncer -->",
-  web: "<!-- the web app -->",
-} as const;
-type Part = "service" | keyof typeof MARKS;
+
+/** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
+const PARTS = ["service", "pgbouncer", "web", "guide"] as const;
+type Part = (typeof PARTS)[number];
+const MARKS = { pgbouncer: "pgbouncer", web: "the web app", guide: "the guide's load test" } as const;
 
 /** Replaces what one of the commands wrote, and leaves the others'. */
 export function writeResults(part: Part, markdown: string): void {
-  const parts = new Map<Part, string>();
-  let name: Part = "service";
-  for (const line of readFileSync(FILE, "utf8").split("\n")) {
-    const begun = (Object.keys(MARKS) as (keyof typeof MARKS)[]).find((one) => MARKS[one] === line);
-    if (begun) name = begun;
-    else parts.set(name, `${parts.get(name) ?? ""}${line}\n`);
-  }
-  parts.set(part, markdown);
-  const all = (["service", ...Object.keys(MARKS)] as Part[]).flatMap((one) => {
-    const text = parts.get(one)?.trim() ?? "";
+  const texts = { ...partsOf(readFileSync(FILE, "utf8")), [part]: markdown };
+  const written = PARTS.flatMap((name) => {
+    const text = texts[name]?.trim() ?? "";
     if (text === "") return [];
-    return [one === "service" ? text : `${MARKS[one]}\n\n${text}`];
+    return [name === "service" ? `${text}\n` : `<!-- ${MARKS[name]} -->\n\n${text}\n`];
   });
-  writeFileSync(FILE, `${all.join("\n\n")}\n`);
+  writeFileSync(FILE, written.join("\n"));
+}
+
+function partsOf(file: string): Partial<Record<Part, string>> {
+  const [service = "", ...rest] = file.split(/^<!-- (.+) -->$/m);
+  const parts: Partial<Record<Part, string>> = { service };
+  for (let i = 0; i < rest.length; i += 2) {
+    const name = PARTS.find((each) => each !== "service" && MARKS[each] === rest[i]);
+    if (name === undefined) throw new Error(`results.md has a part that no command writes: ${rest[i]}`);
+    parts[name] = rest[i + 1] ?? "";
+  }
+  return parts;
 }

@@ -19,33 +19,54 @@ export function loadConfig(
   given: Partial<Record<SettingName, string>> = {},
   nameOf: (name: SettingName) => string = (name) => flagOf(SETTINGS[name]),
 ): Config {
-  const problems: string[] = [];
-  const entries = Object.entries(SETTINGS).map(([name, setting]: [string, Setting]) => {
-    const own = given[name as SettingName];
-    const text = own ?? environment[setting.env];
-    const parsed = setting.schema.safeParse(text === "" ? undefined : text);
-    if (!parsed.success) {
-      const reason = parsed.error.issues[0]?.message ?? "is not valid";
-      problems.push(`${own === undefined ? setting.env : nameOf(name as SettingName)} ${reason}`);
-    }
-    return [name, parsed.data];
-  });
+  const { config, problems } = readConfig(environment, given, nameOf);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"));
-  const config = Object.fromEntries(entries) as Config;
-  if (config.model?.startsWith("compatible/") && config.modelBaseUrl === undefined) {
-    throw new ConfigError("MODEL_BASE_URL must say where the server of MODEL is, e.g. http://localhost:11434/v1");
-  }
-  if (config.cache === "redis" && config.redisUrl === undefined) {
-    throw new ConfigError("REDIS_URL must say where the Redis of CACHE=redis is, e.g. redis://localhost:6379");
-  }
-  checkAuthentication(config);
   return config;
 }
 
-function checkAuthentication(config: Config): void {
+/** What was set, whether or not a service would start with it. */
+export interface ReadConfig {
+  /** a bad setting is as if it had not been set */
+  readonly config: Config;
+  readonly bad: ReadonlySet<SettingName>;
+  /** one for each bad setting, or for each that contradicts another; never a value */
+  readonly problems: readonly string[];
+}
+
+/** @see loadConfig, which refuses what this tells of */
+export function readConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  given: Partial<Record<SettingName, string>> = {},
+  nameOf: (name: SettingName) => string = (name) => flagOf(SETTINGS[name]),
+): ReadConfig {
+  const problems: string[] = [];
+  const bad = new Set<SettingName>();
+  const entries = (Object.entries(SETTINGS) as [SettingName, Setting][]).map(([name, setting]) => {
+    const own = given[name];
+    const text = own ?? environment[setting.env];
+    const parsed = setting.schema.safeParse(text === "" ? undefined : text);
+    if (parsed.success) return [name, parsed.data];
+    const reason = parsed.error.issues[0]?.message ?? "is not valid";
+    problems.push(`${own === undefined ? setting.env : nameOf(name)} ${reason}`);
+    bad.add(name);
+    return [name, setting.schema.parse(undefined)];
+  });
+  const config = Object.fromEntries(entries) as Config;
+  // A setting that is bad would only seem to be missing.
+  if (problems.length === 0) problems.push(...contradictions(config));
+  return { config, bad, problems };
+}
+
+function contradictions(config: Config): string[] {
   const { auth, jwtSecret, jwtJwksUrl, jwtAlgorithm, jwtIssuer, jwtAudience } = config;
   const tokens = jwtSecret !== undefined || jwtJwksUrl !== undefined;
-  const problems = [
+  return [
+    config.model?.startsWith("compatible/") === true &&
+      config.modelBaseUrl === undefined &&
+      "MODEL_BASE_URL must say where the server of MODEL is, e.g. http://localhost:11434/v1",
+    config.cache === "redis" &&
+      config.redisUrl === undefined &&
+      "REDIS_URL must say where the Redis of CACHE=redis is, e.g. redis://localhost:6379",
     jwtSecret !== undefined && jwtJwksUrl !== undefined && "JWT_SECRET and JWT_JWKS_URL exclude each other: unset one",
     tokens && auth === "none" && "AUTH=none contradicts JWT_SECRET and JWT_JWKS_URL: unset one of them",
     jwtJwksUrl !== undefined &&
@@ -58,7 +79,6 @@ function checkAuthentication(config: Config): void {
     config.sessions === "claim" && !tokens && "SESSIONS=claim needs tokens: set JWT_SECRET or JWT_JWKS_URL",
     config.corsOrigins.length > 0 && !isAuthRequired(config) && "CORS_ORIGINS needs authentication: set AUTH=required",
   ].filter((problem) => problem !== false);
-  if (problems.length > 0) throw new ConfigError(problems.join("\n"));
 }
 
 /** @returns whether requests carry credentials; without, everybody is `you@localhost` */

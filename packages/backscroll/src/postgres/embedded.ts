@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { errorMessage } from "../domain/errors.ts";
 import { type Account, makeOwnDirectory, reachableBinaries, serverAccount } from "./embedded-binaries.ts";
+import { connectionTo, DATABASE, isAlive, socketDirectoryOf, USER } from "./find-embedded.ts";
 
 /** A PostgreSQL of our own, reached through a Unix socket: no port, no password, no network. */
 export interface EmbeddedPostgres {
@@ -32,12 +31,8 @@ export interface EmbeddedOptions {
   readonly onLog?: (line: string) => void;
 }
 
-const USER = "backscroll";
-const DATABASE = "backscroll";
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
-/** The kernel's limit for a socket's path, less PostgreSQL's own file name. */
-const SOCKET_DIRECTORY_BYTES_MAX = 80;
 
 /**
  * Starts the cluster in `dataDir`, made on first use. Survives what a power cut or `kill -9` left: a half-made
@@ -54,8 +49,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const native = reachableBinaries(dataDir, account);
   const cluster = join(dataDir, "postgres");
   const socketDirectory = makeSocketDirectory(dataDir, account);
-  const connection = (database: string): string =>
-    `postgresql://${USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`;
+  const connection = (database: string): string => connectionTo(socketDirectory, database);
   const owner = await claimOwnership(join(socketDirectory, "owner"));
   if (!owner) {
     if (!options.share) {
@@ -139,11 +133,7 @@ function initialise(native: string, cluster: string, account: Account | undefine
 }
 
 function makeSocketDirectory(dataDir: string, account: Account | undefined): string {
-  const beside = join(dataDir, "socket");
-  const directory =
-    Buffer.byteLength(beside) <= SOCKET_DIRECTORY_BYTES_MAX
-      ? beside
-      : join(tmpdir(), `backscroll-${createHash("sha256").update(dataDir).digest("hex").slice(0, 16)}`);
+  const directory = socketDirectoryOf(dataDir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const ours = account?.uid ?? process.getuid?.();
   if (account) chownSync(directory, account.uid, account.gid);
@@ -158,14 +148,7 @@ function makeSocketDirectory(dataDir: string, account: Account | undefined): str
  */
 async function claimOwnership(path: string): Promise<Server | null> {
   if (existsSync(path)) {
-    const alive = await new Promise<boolean>((answer) => {
-      const probe = connect(path, () => {
-        probe.destroy();
-        answer(true);
-      });
-      probe.on("error", () => answer(false));
-    });
-    if (alive) return null;
+    if (await isAlive(path)) return null;
     rmSync(path, { force: true });
   }
   const server = createServer((socket) => socket.destroy());

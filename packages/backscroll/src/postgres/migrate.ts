@@ -82,7 +82,8 @@ async function applyNext(client: pg.Client, known: readonly Migration[]): Promis
   return next?.name ?? null;
 }
 
-function checkHistory(
+/** @throws {Error} when the database is newer than this code, or was made by other migrations */
+export function checkHistory(
   applied: readonly { version: number; name: string; checksum: string }[],
   known: readonly Migration[],
 ): void {

@@ -270,7 +270,8 @@ export function violates(error: unknown, constraint: string): boolean {
   return error instanceof pg.DatabaseError && error.code === "23505" && error.constraint === constraint;
 }
 
-function describeConnection(connectionString: string): string {
+/** @returns the database, host and port, for people; no password */
+export function describeConnection(connectionString: string): string {
   const { host, port, database } = new pg.Client({ connectionString });
   return host.startsWith("/") ? `${database} on ${host}` : `${database} on ${host}:${port}`;
 }

@@ -1,12 +1,16 @@
+import { randomBytes } from "node:crypto";
 import pg from "pg";
 
-/** What a connection string leads to: PostgreSQL itself, or something in between. */
-export type Route =
-  | "direct"
-  /** a pooler that keeps a session, or that knows prepared statements itself */
-  | "pooler"
-  /** a pooler that gives each transaction another session, and knows no prepared statements */
-  | "unprepared";
+/** What stands between a client and PostgreSQL: PgBouncer, or another one that speaks its protocol. */
+export interface Pooler {
+  /** several clients share a connection of the server, a transaction each; then nothing of a session lasts */
+  readonly isShared: boolean;
+  /** a statement prepared by name can be used again, whichever connection the next transaction gets */
+  readonly keepsStatements: boolean;
+}
+
+/** What a connection string leads to: PostgreSQL itself, or a pooler; `unprepared`: one that loses prepared statements. */
+export type Route = "direct" | "pooler" | "unprepared";
 
 /** A prepared statement that is not there, or is there already: the session is not the one it was. */
 export const LOST_SESSION = new Set(["26000", "42P05"]);
@@ -15,16 +19,10 @@ export const UNPREPARED_POOLER =
   "prepared statements do not survive where DATABASE_URL leads: through a pooler in transaction mode. Set PG_PREPARE=off, " +
   "and DATABASE_DIRECT_URL to the same database past the pooler";
 
-const PROBE = { name: "backscroll_probe", text: "select pg_backend_pid() as pid" };
-const TURNS = 3;
+/** A connection of somebody else's may come between: so often it is tried. */
+const TRIES = 3;
 
-/**
- * A pooler does not hand on the number of PostgreSQL's process: who is told another one at the start than PostgreSQL
- * says later is not connected to it. Whether prepared statements survive is tried: two connections, in turn, prepare the
- * same one. Where they take turns with one session it is there already.
- *
- * @throws what `pg` does when there is no connection
- */
+/** @throws what `pg` does when there is no connection */
 export async function findRoute(connectionString: string): Promise<Route> {
   const clients: pg.Client[] = [];
   const connect = async (): Promise<pg.Client> => {
@@ -35,16 +33,50 @@ export async function findRoute(connectionString: string): Promise<Route> {
     return client;
   };
   try {
-    const first = await connect();
-    const { rows } = await first.query<{ pid: number }>(PROBE.text);
-    if (rows[0]?.pid === (first as unknown as { readonly processID: number | null }).processID) return "direct";
-    await connect();
-    for (let turn = 0; turn < TURNS; turn += 1) for (const client of clients) await client.query(PROBE);
-    return "pooler";
-  } catch (error) {
-    if (error instanceof pg.DatabaseError && LOST_SESSION.has(error.code ?? "")) return "unprepared";
-    throw error;
+    const pooler = await findPooler(await connect(), connect);
+    if (pooler === null) return "direct";
+    return pooler.keepsStatements ? "pooler" : "unprepared";
   } finally {
     await Promise.all(clients.map((client) => client.end()));
+  }
+}
+
+/**
+ * A pooler makes up the process id that a client is greeted with. One that shares connections gives the one that it
+ * has just got back to whoever asks next, so that two clients that are both connected see one process of the server.
+ *
+ * @param connect opens another connection to the same address
+ * @returns null when the client speaks with PostgreSQL itself
+ */
+export async function findPooler(client: pg.Client, connect: () => Promise<pg.Client>): Promise<Pooler | null> {
+  const first = await backendOf(client);
+  if ((client as { processID?: number | null }).processID === first) return null;
+  const other = await connect();
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const [ours, theirs] = [await backendOf(client), await backendOf(other)];
+    if (ours === theirs || ours !== first)
+      return { isShared: true, keepsStatements: await keepsStatements(client, other) };
+  }
+  return { isShared: false, keepsStatements: true };
+}
+
+async function backendOf(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  return rows[0]?.pid ?? 0;
+}
+
+/** Where two clients take turns with one session, what one has prepared is there already when the other does. */
+async function keepsStatements(client: pg.Client, other: pg.Client): Promise<boolean> {
+  const name = `backscroll_probe_${randomBytes(4).toString("hex")}`;
+  const text = "select 1";
+  try {
+    for (let tries = 0; tries < TRIES; tries += 1)
+      for (const each of [client, other, client]) await each.query({ name, text });
+    return true;
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || !LOST_SESSION.has(error.code ?? "")) throw error;
+    // The connection goes back to the pool: it should not keep what was tried. It may be another one by now.
+    await other.query(`deallocate ${name}`).catch(() => undefined);
+    return false;
   }
 }

@@ -25,7 +25,7 @@ export const RETRY_MS_MAX = 1_000;
 const TELL_AGAIN_MS = 60_000;
 const FAULTS_REMEMBERED = 100;
 /** `SET` with `NX` and `GET`, `PEXPIRE` with `GT`. */
-const VERSION_MIN = 7;
+export const VERSION_MIN = 7;
 
 /**
  * Connects to one server in the background, again and again; each connection is a new incarnation. node-redis' own
