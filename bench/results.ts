@@ -1,12 +1,29 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 const FILE = new URL("results.md", import.meta.url);
-/** What follows was written by `npm run bench:web`. */
-const WEB = "<!-- the web app -->\n\n";
 
-/** Replaces what one of the two commands wrote, and leaves the other's. */
-export function writeResults(part: "service" | "web", markdown: string): void {
-  const [service = "", web = ""] = readFileSync(FILE, "utf8").split(WEB);
-  const parts = part === "service" ? [markdown, web] : [service, markdown];
-  writeFileSync(FILE, parts[1] === "" ? (parts[0] ?? "") : `${parts[0]?.trimEnd()}\n\n${WEB}${parts[1]}`);
+/** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
+const PARTS = ["service", "web", "soak", "footprint"] as const;
+const MARKS = { web: "the web app", soak: "the soak", footprint: "the footprint" } as const;
+
+/** Replaces what one of the commands wrote, and leaves the others'. */
+export function writeResults(part: (typeof PARTS)[number], markdown: string): void {
+  const texts = { ...partsOf(readFileSync(FILE, "utf8")), [part]: markdown };
+  const written = PARTS.flatMap((name) => {
+    const text = texts[name]?.trim() ?? "";
+    if (text === "") return [];
+    return [name === "service" ? `${text}\n` : `<!-- ${MARKS[name]} -->\n\n${text}\n`];
+  });
+  writeFileSync(FILE, written.join("\n"));
+}
+
+function partsOf(file: string): Partial<Record<(typeof PARTS)[number], string>> {
+  const [service = "", ...rest] = file.split(/^<!-- (.+) -->$/m);
+  const parts: Partial<Record<(typeof PARTS)[number], string>> = { service };
+  for (let i = 0; i < rest.length; i += 2) {
+    const name = PARTS.find((each) => each !== "service" && MARKS[each] === rest[i]);
+    if (name === undefined) throw new Error(`results.md has a part that no command writes: ${rest[i]}`);
+    parts[name] = rest[i + 1] ?? "";
+  }
+  return parts;
 }

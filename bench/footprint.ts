@@ -1,0 +1,28 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { commitText, machineText, today } from "./conditions.ts";
+import { measureMemory } from "./footprint/memory.ts";
+import { measureStartUp } from "./footprint/start-up.ts";
+import { targetTable } from "./report.ts";
+import { writeResults } from "./results.ts";
+
+/** How long the service takes to start, and how much memory it needs: `npm run bench:footprint`, some five minutes. */
+const RUNS = 5;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+const dataDir = mkdtempSync(join(tmpdir(), "backscroll-bench-"));
+process.once("exit", () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 }));
+chmodSync(dataDir, 0o755);
+
+const memory = await measureMemory(() => dataDir);
+const startUp = await measureStartUp(RUNS);
+const markdown = [
+  "## Start-up and memory",
+  `Written by \`npm run bench:footprint\`: ${today()}, ${commitText()}; ${machineText()}; Node ${process.versions.node}.`,
+  ...[startUp, memory].flatMap(({ title, text }) => [`### ${title}`, text]),
+  targetTable(memory.targets ?? []),
+  "",
+].join("\n\n");
+process.stdout.write(markdown);
+writeResults("footprint", markdown);
