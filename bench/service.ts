@@ -26,6 +26,8 @@ export async function startService(
     env: { PATH: process.env["PATH"], ...environment },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
   const ended = once(child, "exit");
   const early = ended.then(([status]) => Promise.reject(new Error(`the service ended with ${status}`)));
   const [line] = (await Promise.race([once(child.stdout, "data"), early])) as [Buffer];
@@ -40,6 +42,7 @@ export async function startService(
     async close() {
       child.kill("SIGTERM");
       await ended;
+      process.off("exit", kill);
     },
   };
 }

@@ -13,14 +13,13 @@ import { measureLoad } from "../turns.ts";
 import { openPacedModel } from "../turns-model.ts";
 
 const STREAMS = 1_000;
-const RUNS = 3;
 /** After so long, what starting and connecting left behind is garbage that has been collected, or it is kept. */
 const SETTLED_MS = 10_000;
 const SECRET = "a secret of a measurement, of 32 bytes";
 const METRICS_TOKEN = "footprint";
 
 /** What the service's process holds: idle, with a thousand people who listen, and with a thousand replies under way. */
-export async function measureMemory(embeddedDataDir: () => string): Promise<Section> {
+export async function measureMemory(runs: number, dataDir: string): Promise<Section> {
   await using stack = new AsyncDisposableStack();
   const database = await openBenchDatabase();
   stack.defer(() => database.close());
@@ -30,8 +29,8 @@ export async function measureMemory(embeddedDataDir: () => string): Promise<Sect
   const embedded: number[] = [];
   const external: number[] = [];
   const listening: number[] = [];
-  for (let run = 0; run < RUNS; run += 1) {
-    embedded.push(await idleMb({ BACKSCROLL_DATA_DIR: embeddedDataDir() }));
+  for (let run = 0; run < runs; run += 1) {
+    embedded.push(await idleMb({ BACKSCROLL_DATA_DIR: dataDir }));
     const [idle, withStreams] = await listenersMb({ DATABASE_URL: database.url, REDIS_URL: redis.url });
     external.push(idle);
     listening.push(withStreams);
@@ -55,7 +54,7 @@ export async function measureMemory(embeddedDataDir: () => string): Promise<Sect
   return {
     title: "Memory",
     text:
-      `RSS of the service's process, ${SETTLED_MS / 1_000} s after it started or they opened; medians of ${RUNS}. The ` +
+      `RSS of the service's process, ${SETTLED_MS / 1_000} s after it started or they opened; medians of ${runs}. The ` +
       `replies, 3 tokens a second each, are one run on a heap limited to 512 MB. PostgreSQL and Redis are processes of ` +
       `their own, and not in it.\n\n${table(["", "RSS", "a stream"], rows)}`,
     targets: [none(`streamed turns that lost anything, of ${count(STREAMS)}`, lost.slice(0, 5))],
