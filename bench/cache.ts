@@ -9,6 +9,7 @@ import { atLeast, msText, rateText, ratioText, type Section, table, type Target 
 import { inProcess, interleave, measureRate, median, ratio, type Subject } from "./rounds.ts";
 import { newConversations } from "./seed.ts";
 import { startService } from "./service.ts";
+import { zipf } from "./zipf.ts";
 
 const LIMIT = 20;
 const STATIC = "a static answer of the same bytes";
@@ -278,23 +279,6 @@ async function countReads(services: readonly BackscrollInternals[]): Promise<{ h
     }
   }
   return counts;
-}
-
-/** @returns picks 0 to count - 1, the nth with a weight of 1 / (n + 1) */
-function zipf(count: number): () => number {
-  const sums = new Float64Array(count);
-  let sum = 0;
-  for (let n = 0; n < count; n += 1) sums[n] = sum += 1 / (n + 1);
-  return () => {
-    const wanted = Math.random() * sum;
-    let [low, high] = [0, count - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((sums[middle] ?? 0) < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
 }
 
 async function insertMessages(url: string, userId: number, ids: readonly string[]): Promise<void> {

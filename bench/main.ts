@@ -1,10 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { resolveUser } from "../packages/backscroll/src/service/users.ts";
 import { measureAppends, measureBatchesInFlight } from "./appends.ts";
 import { type Bench, type Effort, openBackscroll, say, USER } from "./bench-context.ts";
 import { measureCache } from "./cache.ts";
+import { commitText, machineText, today } from "./conditions.ts";
 import { type BenchDatabase, openBenchDatabase } from "./database.ts";
 import { measureExports, measureUsage } from "./exports.ts";
 import { measureForeignReads } from "./foreign-reads.ts";
@@ -129,17 +128,12 @@ async function measure(
   }
 }
 
-function git(...args: readonly string[]): string {
-  return execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
-}
-
 /** What the numbers hold for. */
 function conditions(on: BenchDatabase, restarted: boolean): readonly string[] {
-  const changed = git("status", "--porcelain", "--", "../packages/backscroll").length > 0;
   const seconds = Math.round((Date.now() - startedAt) / 1000);
   return [
-    `${new Date().toISOString().slice(0, 10)}, commit ${git("rev-parse", "--short", "HEAD")}${changed ? " with changes not committed" : ""}, ${seconds} s`,
-    `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB; everything on it, over loopback`,
+    `${today()}, ${commitText()}, ${seconds} s`,
+    `${machineText()}; everything on it, over loopback`,
     `Node ${process.versions.node}; ${on.description}`,
     on.isEmbedded
       ? "the embedded server, a new cluster on the disk of the temporary folder"

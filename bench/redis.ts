@@ -12,6 +12,8 @@ export interface BenchRedis {
   readonly url: string;
   /** @returns seconds of CPU it has used so far */
   cpuSeconds(): Promise<number>;
+  /** @returns what it holds, in bytes */
+  memoryBytes(): Promise<number>;
   /** Stops it from doing anything, and lets it go on. */
   freeze(): void;
   thaw(): void;
@@ -36,6 +38,9 @@ export async function openBenchRedis(): Promise<BenchRedis> {
       const info = String(await link.send("", ["INFO", "cpu"]));
       const seconds = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1]);
       return seconds("used_cpu_user") + seconds("used_cpu_sys");
+    },
+    async memoryBytes() {
+      return Number(/used_memory:(\d+)/.exec(String(await link.send("", ["INFO", "memory"])))?.[1]);
     },
     freeze: () => void child.kill("SIGSTOP"),
     thaw: () => void child.kill("SIGCONT"),

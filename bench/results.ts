@@ -3,9 +3,15 @@ import { readFileSync, writeFileSync } from "node:fs";
 const FILE = new URL("results.md", import.meta.url);
 
 /** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
-const PARTS = ["service", "pgbouncer", "web", "guide"] as const;
+const PARTS = ["service", "pgbouncer", "web", "guide", "soak", "footprint"] as const;
 type Part = (typeof PARTS)[number];
-const MARKS = { pgbouncer: "pgbouncer", web: "the web app", guide: "the guide's load test" } as const;
+const MARKS = {
+  pgbouncer: "pgbouncer",
+  web: "the web app",
+  guide: "the guide's load test",
+  soak: "the soak",
+  footprint: "the footprint",
+} as const;
 
 /** Replaces what one of the commands wrote, and leaves the others'. */
 export function writeResults(part: Part, markdown: string): void {

@@ -20,6 +20,13 @@ export interface TurnLoad {
   readonly startedWithinMs: number;
 }
 
+/** What turns run against. */
+interface TurnSurroundings {
+  readonly database: Pick<Bench["database"], "url">;
+  readonly seeded: Pick<Bench["seeded"], "userId">;
+  readonly model: PacedModel;
+}
+
 interface Surroundings extends Bench {
   readonly model: PacedModel;
   readonly redisUrl: string;
@@ -91,8 +98,8 @@ interface LoadResult {
 const SETTLED_MS = 3_000;
 
 /** The same load twice on one process: what the second adds to its memory is what a load leaves behind. */
-async function measureLoad(
-  at: Surroundings,
+export async function measureLoad(
+  at: TurnSurroundings,
   load: TurnLoad,
   environment: Readonly<Record<string, string>>,
 ): Promise<readonly LoadResult[]> {
@@ -105,7 +112,7 @@ async function measureLoad(
   }
 }
 
-async function measureLoadOnce(at: Surroundings, load: TurnLoad, service: BenchService): Promise<LoadResult> {
+async function measureLoadOnce(at: TurnSurroundings, load: TurnLoad, service: BenchService): Promise<LoadResult> {
   const ids = await newConversations(at.database.url, at.seeded.userId, load.turns);
   const before = await service.memoryMb();
   const over = new AbortController();
@@ -119,7 +126,7 @@ async function measureLoadOnce(at: Surroundings, load: TurnLoad, service: BenchS
 
 /** Every stream and every stored message, compared with what the model said. */
 async function findProblems(
-  { database, seeded }: Bench,
+  { database, seeded }: TurnSurroundings,
   load: TurnLoad,
   ids: readonly string[],
   seen: readonly SeenReply[],
@@ -142,7 +149,7 @@ async function findProblems(
 const HEAP_MB = 512;
 
 function startTurnService(
-  { model }: Surroundings,
+  { model }: TurnSurroundings,
   databaseUrl: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<BenchService> {
@@ -158,7 +165,7 @@ function startTurnService(
 }
 
 /** The first turns of a process load code and open connections. */
-async function warmUp({ database, seeded }: Bench, service: BenchService): Promise<void> {
+async function warmUp({ database, seeded }: TurnSurroundings, service: BenchService): Promise<void> {
   const load = { turns: 20, tokens: 5, tokensPerSecond: 100, startedWithinMs: 200 };
   const ids = await newConversations(database.url, seeded.userId, load.turns);
   await runLoad(load, (pace) => askService(service, ids[pace.nth] ?? "", pace));

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -8,6 +7,7 @@ import { resolveUser } from "../packages/backscroll/src/service/users.ts";
 import { findChromium } from "../packages/backscroll/test/find-chromium.ts";
 import { buildWeb } from "../scripts/build-web.ts";
 import { openBackscroll, say, USER } from "./bench-context.ts";
+import { machineText, today } from "./conditions.ts";
 import { openBenchDatabase } from "./database.ts";
 import { openPacedModel, questionFor } from "./turns-model.ts";
 import { type Target, targetTable } from "./report.ts";
@@ -160,8 +160,8 @@ function bundleTargets(): readonly Target[] {
 
 function toMarkdown(targets: readonly Target[], version: string): string {
   const conditions = [
-    new Date().toISOString().slice(0, 10),
-    `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB`,
+    today(),
+    machineText(),
     `Chromium ${version}, headless, 1440 × 900; the service, PostgreSQL and the browser on one machine`,
   ].join("; ");
   return `## The web app\n\nWritten by \`npm run bench:web\`: ${conditions}. Medians of ${ROUNDS}, but where it says else.\n\n${targetTable(targets)}\n`;

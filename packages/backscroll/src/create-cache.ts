@@ -8,9 +8,8 @@ import { type CacheMetrics, createCacheMetrics, registerCacheState } from "./cac
 import type { WatchLink } from "./cache/redis/link-metrics.ts";
 import { traceLink } from "./cache/redis/traced-link.ts";
 import { createNoCache } from "./cache/no-cache.ts";
-import { connectRedis, type LinkOptions } from "./cache/redis/link.ts";
+import type { LinkOptions } from "./cache/redis/link.ts";
 import type { LocatedLink } from "./cache/redis/redis-link.ts";
-import { createRedisCache } from "./cache/redis/redis-cache.ts";
 import { parseRedisUrl } from "./cache/redis/url.ts";
 import type { Config } from "./config.ts";
 import { logText } from "./domain/logged-error.ts";
@@ -156,6 +155,11 @@ export async function openRedisCache(
 ): Promise<OpenedCache> {
   const { redisUrl = "" } = config;
   const { topology, servers } = parseRedisUrl(redisUrl);
+  // Large, and not needed without it.
+  const [{ connectRedis }, { createRedisCache }] = await Promise.all([
+    import("./cache/redis/link.ts"),
+    import("./cache/redis/redis-cache.ts"),
+  ]);
   const link = await connectRedis(redisUrl, options);
   onLink?.(link);
   return {

@@ -1,8 +1,5 @@
 import type { Logger } from "pino";
-import { boundLink } from "./cache/redis/bounded-link.ts";
 import type { WatchLink } from "./cache/redis/link-metrics.ts";
-import { connectRedis } from "./cache/redis/link.ts";
-import { traceLink } from "./cache/redis/traced-link.ts";
 import type { Config } from "./config.ts";
 import { logText } from "./domain/logged-error.ts";
 import type { Live } from "./live/live.ts";
@@ -11,12 +8,6 @@ import { createMemoryChangeFeed } from "./live/memory/change-feed.ts";
 import { createMemoryReplyStreams } from "./live/memory/reply-streams.ts";
 import { createMemorySignals } from "./live/memory/signals.ts";
 import { createMemoryStreamSlots } from "./live/memory/stream-slots.ts";
-import { createRedisBudgets } from "./live/redis/budgets.ts";
-import { createRedisChangeFeed } from "./live/redis/change-feed.ts";
-import { createNameKey } from "./live/redis/key-names.ts";
-import { createRedisReplyStreams } from "./live/redis/reply-streams.ts";
-import { createRedisSignals } from "./live/redis/signals.ts";
-import { createRedisStreamSlots } from "./live/redis/stream-slots.ts";
 import type { Tracer } from "./tracing/tracer.ts";
 
 const REDIS_CONNECT_MS = 1_000;
@@ -62,6 +53,22 @@ async function createRedisLive(
   url: string,
   { databaseId, secret, log, watchLink, tracer }: LiveSurroundings,
 ): Promise<CreatedLive> {
+  // Its client takes longer to load than most of the rest: only who has a Redis waits for it, and keeps it in memory.
+  const [{ boundLink }, { connectRedis }, { traceLink }, { createNameKey }] = await Promise.all([
+    import("./cache/redis/bounded-link.ts"),
+    import("./cache/redis/link.ts"),
+    import("./cache/redis/traced-link.ts"),
+    import("./live/redis/key-names.ts"),
+  ]);
+  const [{ createRedisBudgets }, { createRedisChangeFeed }, { createRedisReplyStreams }] = await Promise.all([
+    import("./live/redis/budgets.ts"),
+    import("./live/redis/change-feed.ts"),
+    import("./live/redis/reply-streams.ts"),
+  ]);
+  const [{ createRedisSignals }, { createRedisStreamSlots }] = await Promise.all([
+    import("./live/redis/signals.ts"),
+    import("./live/redis/stream-slots.ts"),
+  ]);
   const prefix = `${cacheKeyPrefix}${databaseId}:`;
   const connecting = (what: string): { connectTimeoutMs: number; onError: (error: Error) => void } => ({
     connectTimeoutMs: REDIS_CONNECT_MS,

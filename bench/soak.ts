@@ -1,0 +1,212 @@
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { SignJWT } from "jose";
+import { say } from "./bench-context.ts";
+import { openBenchDatabase, runSql } from "./database.ts";
+import { openBenchRedis } from "./redis.ts";
+import { writeResults } from "./results.ts";
+import { startService } from "./service.ts";
+import type { Ended, LoadCommand, Taken, Verified } from "./soak/load.ts";
+import { MetricsText } from "./soak/metrics-text.ts";
+import { type Sample, type Soak, soakReport } from "./soak/report.ts";
+
+/** Holds a service at 70% of what it can take, for half an hour: `npm run soak -- --minutes 30 --workers 1`. */
+const FULL_MINUTES = 30;
+const PEOPLE = 50;
+const CONVERSATIONS = 2_000;
+const SHARE_OF_CAPACITY = 0.7;
+const RAMP = { concurrencies: [4, 8, 16, 32, 64], ms: 5_000 };
+/** Shorter than the run, so that conversations leave the cache and come back. */
+const CACHE_SECONDS = 60;
+/** Of each process. V8 collects before it asks for more: what is kept shows, and what is merely not collected yet does not. */
+const HEAP_MB = 192;
+const SECRET = "a secret of a soak, of at least 32 bytes";
+const METRICS_TOKEN = "soak";
+
+const { values: flags } = parseArgs({
+  options: {
+    minutes: { type: "string", default: String(FULL_MINUTES) },
+    workers: { type: "string", default: "1" },
+    /** requests a second, instead of a share of what it can take: for a machine that does something else, too */
+    rate: { type: "string" },
+  },
+});
+const minutes = Number(flags.minutes);
+const workers = Number(flags.workers);
+const givenRate = flags.rate === undefined ? null : Number(flags.rate);
+if (!(minutes >= 1) || !Number.isInteger(workers) || workers < 1 || (givenRate !== null && !(givenRate >= 1))) {
+  process.stderr.write("--minutes and --rate must be at least 1, and --workers a whole number from 1\n");
+  process.exit(2);
+}
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(130);
+    say("stopping: what there is follows");
+    stop.abort();
+  });
+}
+
+const soak = await runSoak();
+const report = soakReport(soak);
+process.stdout.write(report.markdown);
+if (stop.signal.aborted) process.exitCode = 130;
+else {
+  if (minutes >= FULL_MINUTES && givenRate === null) writeResults("soak", report.markdown);
+  process.exitCode = report.targets.every(({ met }) => met) ? 0 : 1;
+}
+
+async function runSoak(): Promise<Soak> {
+  await using stack = new AsyncDisposableStack();
+  const database = await openBenchDatabase();
+  stack.defer(() => database.close());
+  const redis = await openBenchRedis();
+  stack.defer(() => redis.close());
+  const load = new Worker(new URL("soak/load.ts", import.meta.url));
+  stack.defer(async () => void (await load.terminate()));
+  const tell = async <Answer>(command: LoadCommand): Promise<Answer> => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+    load.postMessage(command);
+    const [answer] = (await once(load, "message")) as [Answer];
+    return answer;
+  };
+  const service = await startService(
+    {
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      RESPONDER_URL: await tell<string>({ do: "serve the agent" }),
+      JWT_SECRET: SECRET,
+      METRICS_TOKEN,
+      RATE_LIMITS: "off",
+      CACHE_TTL: String(CACHE_SECONDS),
+      CACHE_ACTIVE_TTL: String(CACHE_SECONDS),
+      CACHE_IDLE_TTL: String(CACHE_SECONDS),
+      LOG_LEVEL: "error",
+      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
+    },
+    workers > 1 ? ["--workers", String(workers)] : [],
+  );
+  stack.defer(() => service.close());
+  const readMetrics = async (): Promise<MetricsText> => {
+    const headers = { authorization: `Bearer ${METRICS_TOKEN}` };
+    const answer = await fetch(`${service.url}/metrics`, { headers });
+    if (!answer.ok) throw new Error(`/metrics answered ${answer.status}`);
+    return new MetricsText(await answer.text());
+  };
+
+  say(`${CONVERSATIONS.toLocaleString("en-US")} conversations of ${PEOPLE} people`);
+  await tell({ do: "begin", url: service.url, tokens: await signTokens(), conversations: CONVERSATIONS });
+  const ramp: Soak["ramp"][number][] = [];
+  for (const concurrency of givenRate === null ? RAMP.concurrencies : []) {
+    if (stop.signal.aborted) break;
+    const perSecond = await tell<number>({ do: "ramp", concurrency, ms: RAMP.ms });
+    ramp.push({ concurrency, perSecond });
+    say(`${concurrency} at once: ${Math.round(perSecond)} requests a second`);
+  }
+  const capacity = Math.max(0, ...ramp.map(({ perSecond }) => perSecond));
+  const perSecond = givenRate ?? Math.max(1, Math.round(capacity * SHARE_OF_CAPACITY));
+  say(`holding ${perSecond} a second for ${minutes} minutes`);
+  await tell<Taken>({ do: "take" });
+  await tell({ do: "hold", perSecond });
+  const first = await readMetrics();
+  const startedAt = performance.now();
+  const samples: Sample[] = [];
+  let before = first;
+  for (const everyMs = sampleEveryMs(); performance.now() - startedAt < minutes * 60_000 && !stop.signal.aborted;) {
+    const due = startedAt + (samples.length + 1) * everyMs;
+    await pause(Math.max(0, due - performance.now()), undefined, { signal: stop.signal }).catch(() => undefined);
+    if (stop.signal.aborted) break;
+    const metrics = await readMetrics();
+    samples.push({
+      seconds: (performance.now() - startedAt) / 1_000,
+      ...fromMetrics(metrics, before),
+      ...(await tell<Taken>({ do: "take" })),
+      redisMb: (await redis.memoryBytes()) / 2 ** 20,
+      ...(await databaseState(database.url)),
+    });
+    before = metrics;
+    tellSample(samples.at(-1));
+  }
+  const ended = await tell<Ended>({ do: "end" });
+  const last = await readMetrics();
+  say("reading everything that was acknowledged");
+  const verified = stop.signal.aborted ? null : await tell<Verified>({ do: "verify" });
+  return {
+    minutes: samples.at(-1) ? (samples.at(-1)?.seconds ?? 0) / 60 : 0,
+    workers,
+    heapMb: HEAP_MB,
+    cacheSeconds: CACHE_SECONDS,
+    people: PEOPLE,
+    conversations: CONVERSATIONS,
+    database: database.description,
+    ramp,
+    perSecond,
+    samples,
+    ended,
+    mismatches: last.sum("backscroll_cache_audit_mismatch_total"),
+    audits: last.sum("backscroll_cache_audits_total"),
+    hits:
+      last.sum("backscroll_cache_reads_total", 'result="hit"') -
+      first.sum("backscroll_cache_reads_total", 'result="hit"'),
+    reads: last.sum("backscroll_cache_reads_total") - first.sum("backscroll_cache_reads_total"),
+    verified,
+  };
+}
+
+/** Ten seconds; more often in a short run, so that there is something to draw a line through. */
+function sampleEveryMs(): number {
+  return Math.min(10_000, (minutes * 60_000) / 40);
+}
+
+function signTokens(): Promise<string[]> {
+  const key = new TextEncoder().encode(SECRET);
+  return Promise.all(
+    Array.from({ length: PEOPLE }, (_, nth) =>
+      new SignJWT({ email: `person-${nth}@example.com` })
+        .setProtectedHeader({ alg: "HS256" })
+        .setExpirationTime("12h")
+        .sign(key),
+    ),
+  );
+}
+
+function fromMetrics(
+  now: MetricsText,
+  before: MetricsText,
+): Pick<
+  Sample,
+  "rssMb" | "heapMb" | "cpuSeconds" | "hitRate" | "lagMs" | "connections" | "waiting" | "repliesRunning"
+> {
+  const since = (name: string, labels = ""): number => now.sum(name, labels) - before.sum(name, labels);
+  return {
+    rssMb: now.sum("process_resident_memory_bytes") / 2 ** 20,
+    heapMb: now.sum("nodejs_heap_size_used_bytes") / 2 ** 20,
+    cpuSeconds: since("process_cpu_seconds_total"),
+    hitRate: since("backscroll_cache_reads_total", 'result="hit"') / since("backscroll_cache_reads_total"),
+    lagMs: (now.quantileSince(before, "backscroll_event_loop_lag_seconds", 0.99) ?? Number.NaN) * 1_000,
+    connections:
+      now.sum("backscroll_postgres_connections") - now.sum("backscroll_postgres_connections", 'state="waiting"'),
+    waiting: now.sum("backscroll_postgres_connections", 'state="waiting"'),
+    repliesRunning: now.sum("backscroll_replies_running"),
+  };
+}
+
+async function databaseState(url: string): Promise<Pick<Sample, "databaseConnections" | "databaseMb">> {
+  const [row] = await runSql(
+    url,
+    `select pg_database_size(current_database()) as bytes,
+            (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()) as connections`,
+  );
+  return { databaseConnections: Number(row?.["connections"]), databaseMb: Number(row?.["bytes"]) / 2 ** 20 };
+}
+
+function tellSample(sample: Sample | undefined): void {
+  if (!sample) return;
+  const errors = Object.entries(sample.errors).map(([kind, count]) => `, ${count} × ${kind}`);
+  say(
+    `${Math.round(sample.rssMb)} MB, heap ${Math.round(sample.heapMb)} MB, p99 ${sample.all.p99.toFixed(1)} ms, ` +
+      `hits ${(sample.hitRate * 100).toFixed(1)}%${errors.join("")}`,
+  );
+}

@@ -1,0 +1,12 @@
+/** The oldest Node.js that everything here runs on; `engines` in package.json says the same, and npm only warns. */
+const [MAJOR, MINOR] = [22, 12];
+
+/** @returns what to tell whoever runs an older one; null when it is new enough */
+export function refusalOf(version: string): string | null {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > MAJOR || (major === MAJOR && minor >= MINOR)) return null;
+  return (
+    `Backscroll needs Node.js ${MAJOR}.${MINOR} or later; this is ${version}, in ${process.execPath}. ` +
+    "Install a newer one from https://nodejs.org, or with your version manager, e.g. `nvm install --lts`"
+  );
+}
