@@ -6,6 +6,7 @@ import { openApiDocument } from "../packages/backscroll/src/http/docs.ts";
 import { STATUS } from "../packages/backscroll/src/http/errors.ts";
 import { dumpSchema } from "./dump-schema.ts";
 import { envExample } from "./env-example.ts";
+import { helmValuesSchema } from "./helm-values-schema.ts";
 
 /**
  * Everything in the repository that is made from the code, by path.
@@ -21,6 +22,7 @@ export async function generatedFiles(databaseUrl: string): Promise<ReadonlyMap<s
       ["docs/configuration.md", configurationPage()],
       ["docs/errors.md", errorsPage()],
       [".env.example", envExample()],
+      ["deploy/helm/backscroll/values.schema.json", helmValuesSchema()],
     ]);
   } finally {
     await backscroll.close();
