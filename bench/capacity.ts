@@ -128,8 +128,11 @@ function prose(bytes: number, nth: number): string {
   return `.${CORPUS.slice(start, start + bytes - 2)}.`;
 }
 
+function bytes(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
 function toMarkdown(taken: readonly Taken[], server: string): string {
-  const bytes = (value: number): string => Math.round(value).toLocaleString("en-US");
   const rows = taken.map((one) => [
     bytes(one.content),
     bytes(one.heap),

@@ -1,19 +1,29 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 const FILE = new URL("results.md", import.meta.url);
-/** In their order in the file; each but the first begins with a line of its own. */
-const PARTS = ["service", "the web app", "capacity"] as const;
-const MARK = /^<!-- (.+) -->\n\n/m;
+
+/** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
+const PARTS = ["service", "web", "capacity"] as const;
+const MARKS = { web: "the web app", capacity: "capacity" } as const;
 
 /** Replaces what one of the commands wrote, and leaves the others'. */
 export function writeResults(part: (typeof PARTS)[number], markdown: string): void {
-  const [service = "", ...marked] = readFileSync(FILE, "utf8").split(MARK);
-  const found = new Map<string, string>([["service", service]]);
-  for (let index = 0; index < marked.length; index += 2) found.set(marked[index] ?? "", marked[index + 1] ?? "");
-  found.set(part, markdown);
-  const texts = PARTS.flatMap((name) => {
-    const text = found.get(name);
-    return text === undefined ? [] : [`${name === "service" ? "" : `<!-- ${name} -->\n\n`}${text.trimEnd()}\n`];
+  const texts = { ...partsOf(readFileSync(FILE, "utf8")), [part]: markdown };
+  const written = PARTS.flatMap((name) => {
+    const text = texts[name]?.trim() ?? "";
+    if (text === "") return [];
+    return [name === "service" ? `${text}\n` : `<!-- ${MARKS[name]} -->\n\n${text}\n`];
   });
-  writeFileSync(FILE, texts.join("\n"));
+  writeFileSync(FILE, written.join("\n"));
+}
+
+function partsOf(file: string): Partial<Record<(typeof PARTS)[number], string>> {
+  const [service = "", ...rest] = file.split(/^<!-- (.+) -->$/m);
+  const parts: Partial<Record<(typeof PARTS)[number], string>> = { service };
+  for (let i = 0; i < rest.length; i += 2) {
+    const name = PARTS.find((each) => each !== "service" && MARKS[each] === rest[i]);
+    if (name === undefined) throw new Error(`results.md has a part that no command writes: ${rest[i]}`);
+    parts[name] = rest[i + 1] ?? "";
+  }
+  return parts;
 }

@@ -66,7 +66,7 @@ try {
     const targets = [...(await measure(browser, service.url, seeded)), ...bundleTargets()];
     const report = toMarkdown(targets, browser.version());
     process.stdout.write(report);
-    writeResults("the web app", report);
+    writeResults("web", report);
   } finally {
     await service.close();
     await model.close();

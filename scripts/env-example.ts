@@ -47,7 +47,7 @@ export function envExample(): string {
   const settings = (Object.entries(SETTINGS) as [SettingName, Setting][]).flatMap(([name, setting]) => {
     const heading = SECTIONS[name];
     if (COMPOSE.some((one) => one.name === setting.env)) return [];
-    const fallback = setting.schema.safeParse(undefined).data as unknown;
+    const fallback: unknown = setting.schema.safeParse(undefined).data;
     const isPlain = typeof fallback === "number" || (typeof fallback === "string" && setting.defaultText === undefined);
     const told = isPlain ? "" : ` Default: ${defaultText(setting)}.`;
     return [

@@ -19,7 +19,7 @@ const OTHERS = new Set(
   (
     "POSTGRES_DB POSTGRES_USER POSTGRES_PASSWORD GRAFANA_PASSWORD BIND_ADDRESS BACKSCROLL_PORT PROMETHEUS_PORT GRAFANA_PORT " +
     "REDIS_MEMORY GF_SECURITY_ADMIN_PASSWORD GF_USERS_ALLOW_SIGN_UP GF_ANALYTICS_REPORTING_ENABLED " +
-    "GF_ANALYTICS_CHECK_FOR_UPDATES NODE_ENV PATH OPENAI_API_KEY ANTHROPIC_API_KEY ADMIN_KEY"
+    "GF_ANALYTICS_CHECK_FOR_UPDATES NODE_ENV PATH OPENAI_API_KEY ANTHROPIC_API_KEY ADMIN_KEY NEW_DATABASE_URL"
   ).split(" "),
 );
 
@@ -95,7 +95,7 @@ test("compose.yaml is valid, opens ports on loopback, and names nothing that is 
     "require-quotes-in-ports": [1, { quoteType: "double" }],
   } as const;
   const results = new DCLinter({ rules, quiet: true, debug: false, exclude: [] }).lintFiles([file], false);
-  expect(results.flatMap(({ messages }) => messages)).toEqual([]);
+  expect(results.flatMap(({ messages }: { messages: readonly unknown[] }) => messages)).toEqual([]);
 
   const { services, volumes } = parse(complete) as Compose;
   expect(Object.keys(services)).toEqual(["backscroll", "postgres", "redis", "prometheus", "grafana"]);
