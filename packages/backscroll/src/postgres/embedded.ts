@@ -8,7 +8,13 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { errorMessage } from "../domain/errors.ts";
-import { type Account, findBinaries, makeOwnDirectory, reachableBinaries, serverAccount } from "./embedded-binaries.ts";
+import {
+  type Account,
+  installedBinaries,
+  makeOwnDirectory,
+  reachableBinaries,
+  serverAccount,
+} from "./embedded-binaries.ts";
 
 /** A PostgreSQL of our own, reached through a Unix socket: no port, no password, no network. */
 export interface EmbeddedPostgres {
@@ -48,11 +54,12 @@ const SOCKET_DIRECTORY_BYTES_MAX = 80;
  * @throws {Error} saying what to do: another Backscroll uses the directory, or PostgreSQL could not start
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
-  const installed = findBinaries();
+  // First: who has none need not hear of a folder that cannot be made, as in a container.
+  installedBinaries();
   const account = serverAccount();
   const dataDir = resolve(options.dataDir);
   makeOwnDirectory(dataDir, account);
-  const native = reachableBinaries(installed, dataDir, account);
+  const native = reachableBinaries(dataDir, account);
   const cluster = join(dataDir, "postgres");
   const socketDirectory = makeSocketDirectory(dataDir, account);
   const connection = (database: string): string =>
