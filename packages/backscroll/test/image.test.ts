@@ -29,7 +29,7 @@ interface Running {
 }
 
 function buildImage(): Image {
-  const directory = temporaryDirectory();
+  const directory = temporaryDirectory(5 * MINUTES);
   // The base image's Node.js, where the image's user can reach it.
   const bin = join(directory, "bin");
   mkdirSync(bin);
