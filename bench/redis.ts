@@ -12,7 +12,7 @@ export interface BenchRedis {
   readonly url: string;
   /** @returns seconds of CPU it has used so far */
   cpuSeconds(): Promise<number>;
-  /** @returns what it holds, in bytes */
+  /** @returns bytes that it has in use */
   memoryBytes(): Promise<number>;
   /** Stops it from doing anything, and lets it go on. */
   freeze(): void;
@@ -34,6 +34,9 @@ export async function openBenchRedis(): Promise<BenchRedis> {
   const link = await connectRedis(url, { connectTimeoutMs: 10_000, onError: () => undefined });
   return {
     url,
+    async memoryBytes() {
+      return Number(/used_memory:(\d+)/.exec(String(await link.send("", ["INFO", "memory"])))?.[1]);
+    },
     async cpuSeconds() {
       const info = String(await link.send("", ["INFO", "cpu"]));
       const seconds = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1]);

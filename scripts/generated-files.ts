@@ -5,6 +5,8 @@ import { ERROR_CODES, type ErrorCode } from "../packages/backscroll/src/domain/e
 import { openApiDocument } from "../packages/backscroll/src/http/docs.ts";
 import { STATUS } from "../packages/backscroll/src/http/errors.ts";
 import { dumpSchema } from "./dump-schema.ts";
+import { envExample } from "./env-example.ts";
+import { helmValuesSchema } from "./helm-values-schema.ts";
 
 /**
  * Everything in the repository that is made from the code, by path.
@@ -19,6 +21,8 @@ export async function generatedFiles(databaseUrl: string): Promise<ReadonlyMap<s
       ["packages/backscroll/schema.sql", await dumpSchema(databaseUrl)],
       ["docs/configuration.md", configurationPage()],
       ["docs/errors.md", errorsPage()],
+      [".env.example", envExample()],
+      ["deploy/helm/backscroll/values.schema.json", helmValuesSchema()],
     ]);
   } finally {
     await backscroll.close();

@@ -20,11 +20,15 @@ export interface ServiceProcess {
   ended: Promise<number | string>;
 }
 
-/** @returns a folder that PostgreSQL's account can reach; removed when the test is over */
-export function temporaryDirectory(): string {
+/**
+ * @param removalMs how long its removal may take, when there will be very many files in it
+ * @returns a folder that PostgreSQL's account can reach; removed when the test is over
+ */
+export function temporaryDirectory(removalMs?: number): string {
   const directory = mkdtempSync(join(tmpdir(), `backscroll-test-${process.pid}-`));
   chmodSync(directory, 0o755);
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  onTestFinished(remove, removalMs);
   return directory;
 }
 

