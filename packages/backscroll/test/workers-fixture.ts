@@ -14,7 +14,7 @@ export interface WorkersService extends ServiceProcess {
   metrics(): Promise<string>;
 }
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 200_000;
 /** Starting processes takes its time on a machine that does other things. */
 export const PATIENTLY = { timeout: 240_000 };
 

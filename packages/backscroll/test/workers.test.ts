@@ -2,7 +2,7 @@ import { once } from "node:events";
 import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { newSchema } from "./services.ts";
-import { post, runCommand, startService } from "./service-process.ts";
+import { post, runCommand, startCommand, startService } from "./service-process.ts";
 import { slowResponder } from "./slow-responder.ts";
 import { PATIENTLY, childrenOf, isAlive, said, seriesIn, startWorkers } from "./workers-fixture.ts";
 
@@ -167,8 +167,18 @@ test("workers whose primary was killed finish what they do, and go", PATIENTLY, 
   await expect.poll(() => workers.filter(isAlive), { timeout: 60_000 }).toEqual([]);
 });
 
+test("workers whose primary was killed before they were ready end, too", PATIENTLY, async () => {
+  const service = startCommand(["--port", "0", "--workers", "2"], await ownDatabase());
+  await expect.poll(() => childrenOf(service.pid).length, { timeout: 60_000 }).toBe(2);
+  const workers = childrenOf(service.pid);
+  expect(service.stderr()).not.toContain("Ready in");
+  service.child.kill("SIGKILL");
+  await expect.poll(() => workers.filter(isAlive), { timeout: 60_000 }).toEqual([]);
+});
+
 function isServed(url: string): Promise<boolean> {
-  return fetch(`${url}/livez`, { headers: { connection: "close" } }).then(
+  // What was on its way when the last worker stopped listening is only closed when the primary ends.
+  return fetch(`${url}/livez`, { headers: { connection: "close" }, signal: AbortSignal.timeout(1_000) }).then(
     () => true,
     () => false,
   );

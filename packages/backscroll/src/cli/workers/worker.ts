@@ -23,8 +23,8 @@ export async function runWorker(settings: Config, orders: Orders): Promise<void>
   process.on("SIGINT", () => undefined).on("SIGHUP", () => undefined);
   process.on("SIGTERM", leaving.resolve);
   cluster.worker?.on("disconnect", () => {
-    // Node.js would end the process now, and what it is doing with it.
-    if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+    // Node.js ends the process now. That is right for one that does not serve yet: without a primary it never could.
+    if (cluster.worker && figures) cluster.worker.exitedAfterDisconnect = true;
     leaving.resolve();
   });
   let sent = Promise.resolve();
