@@ -34,9 +34,6 @@ export async function openBenchRedis(): Promise<BenchRedis> {
   const link = await connectRedis(url, { connectTimeoutMs: 10_000, onError: () => undefined });
   return {
     url,
-    async memoryBytes() {
-      return Number(/used_memory:(\d+)/.exec(String(await link.send("", ["INFO", "memory"])))?.[1]);
-    },
     async cpuSeconds() {
       const info = String(await link.send("", ["INFO", "cpu"]));
       const seconds = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1]);
