@@ -24,7 +24,7 @@ COPY packages/web/package.json packages/web/
 # What is optional is the embedded PostgreSQL.
 RUN npm ci --no-audit --no-fund --omit=dev --omit=optional --workspace=backscroll --include-workspace-root=false \
   && rm node_modules/backscroll-client \
-  && ln -s ../../packages/backscroll/dist/cli/main.js node_modules/.bin/backscroll
+  && ln -s ../../packages/backscroll/dist/cli/bin.js node_modules/.bin/backscroll
 
 FROM node:24.21.0-bookworm-slim
 LABEL org.opencontainers.image.title="Backscroll" \

@@ -133,6 +133,8 @@ async function runSoak(): Promise<Soak> {
   const last = await readMetrics();
   say("reading everything that was acknowledged");
   const verified = stop.signal.aborted ? null : await tell<Verified>({ do: "verify" });
+  const gained = (result: string): number =>
+    last.sum("backscroll_cache_reads_total", { result }) - first.sum("backscroll_cache_reads_total", { result });
   return {
     minutes: samples.at(-1) ? (samples.at(-1)?.seconds ?? 0) / 60 : 0,
     workers,
@@ -147,10 +149,8 @@ async function runSoak(): Promise<Soak> {
     ended,
     mismatches: last.sum("backscroll_cache_audit_mismatch_total"),
     audits: last.sum("backscroll_cache_audits_total"),
-    hits:
-      last.sum("backscroll_cache_reads_total", 'result="hit"') -
-      first.sum("backscroll_cache_reads_total", 'result="hit"'),
-    reads: last.sum("backscroll_cache_reads_total") - first.sum("backscroll_cache_reads_total"),
+    hits: gained("hit"),
+    reads: gained("hit") + gained("miss"),
     verified,
   };
 }
@@ -179,16 +179,18 @@ function fromMetrics(
   Sample,
   "rssMb" | "heapMb" | "cpuSeconds" | "hitRate" | "lagMs" | "connections" | "waiting" | "repliesRunning"
 > {
-  const since = (name: string, labels = ""): number => now.sum(name, labels) - before.sum(name, labels);
+  const since = (name: string, labels: Readonly<Record<string, string>>): number =>
+    now.sum(name, labels) - before.sum(name, labels);
+  const hits = since("backscroll_cache_reads_total", { result: "hit" });
+  const waiting = now.sum("backscroll_postgres_connections", { state: "waiting" });
   return {
     rssMb: now.sum("process_resident_memory_bytes") / 2 ** 20,
     heapMb: now.sum("nodejs_heap_size_used_bytes") / 2 ** 20,
-    cpuSeconds: since("process_cpu_seconds_total"),
-    hitRate: since("backscroll_cache_reads_total", 'result="hit"') / since("backscroll_cache_reads_total"),
+    cpuSeconds: since("process_cpu_seconds_total", {}),
+    hitRate: hits / (hits + since("backscroll_cache_reads_total", { result: "miss" })),
     lagMs: (now.quantileSince(before, "backscroll_event_loop_lag_seconds", 0.99) ?? Number.NaN) * 1_000,
-    connections:
-      now.sum("backscroll_postgres_connections") - now.sum("backscroll_postgres_connections", 'state="waiting"'),
-    waiting: now.sum("backscroll_postgres_connections", 'state="waiting"'),
+    connections: now.sum("backscroll_postgres_connections") - waiting,
+    waiting,
     repliesRunning: now.sum("backscroll_replies_running"),
   };
 }

@@ -1,43 +1,23 @@
+import { bucketsBy, parseMetrics, type Sample, sumOf } from "../../packages/backscroll/src/cli/metrics-text.ts";
 import { histogramQuantile } from "../../packages/backscroll/src/metrics/quantile.ts";
+import { since } from "../../packages/backscroll/src/metrics/step.ts";
 
-/** What `/metrics` said at one moment, in Prometheus' text format. */
+/** What `/metrics` said at one moment. */
 export class MetricsText {
-  readonly #samples: readonly { name: string; labels: string; value: number }[];
+  readonly #samples: readonly Sample[];
 
   constructor(text: string) {
-    this.#samples = [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].map(([, name = "", labels = "", value]) => ({
-      name,
-      labels,
-      value: Number(value),
-    }));
+    this.#samples = parseMetrics(text);
   }
 
-  /** @returns all samples of this name added up; 0: there are none. `labels`: only those that hold this text */
-  sum(name: string, labels = ""): number {
-    return this.#samples
-      .filter((sample) => sample.name === name && sample.labels.includes(labels))
-      .reduce((sum, { value }) => sum + value, 0);
+  /** @returns all samples of this name with these labels added up; 0: there are none */
+  sum(name: string, labels: Sample["labels"] = {}): number {
+    return sumOf(this.#samples, name, labels) ?? 0;
   }
 
   /** @returns a histogram's quantile over what came since; null: nothing did */
   quantileSince(before: MetricsText, name: string, quantile: number): number | null {
-    const bounds = [
-      ...new Set(
-        this.#samples.filter((sample) => sample.name === `${name}_bucket`).map(({ labels }) => boundOf(labels)),
-      ),
-    ].toSorted((a, b) => a - b);
-    const atMost = Float64Array.from(bounds, (bound) => this.#upTo(name, bound) - before.#upTo(name, bound));
-    return histogramQuantile(quantile, { bounds, atMost });
+    const buckets = bucketsBy(this.#samples, name, "").get("");
+    return buckets ? histogramQuantile(quantile, since(bucketsBy(before.#samples, name, "").get(""), buckets)) : null;
   }
-
-  #upTo(name: string, bound: number): number {
-    return this.#samples
-      .filter((sample) => sample.name === `${name}_bucket` && boundOf(sample.labels) === bound)
-      .reduce((sum, { value }) => sum + value, 0);
-  }
-}
-
-function boundOf(labels: string): number {
-  const text = /le="([^"]+)"/.exec(labels)?.[1];
-  return text === "+Inf" ? Number.POSITIVE_INFINITY : Number(text);
 }

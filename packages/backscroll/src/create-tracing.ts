@@ -30,7 +30,8 @@ export async function createTracing(
     const tracer = createOpenTelemetryTracer({ ...options, provider: hostsProvider, isHosts: true });
     return { tracer, close: () => Promise.resolve() };
   }
-  checkProtocol(process.env);
+  const obstacle = obstacleToTraces({ otelExporterOtlpEndpoint: endpoint }, process.env);
+  if (obstacle !== null) throw new ConfigError(obstacle);
   const { openTraceExport } = await import("./tracing/export.ts");
   const provider = openTraceExport({
     endpoint: endpoint ?? "",
@@ -50,11 +51,14 @@ function isDisabled({ OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER }: Environment): b
   return OTEL_SDK_DISABLED?.toLowerCase() === "true" || OTEL_TRACES_EXPORTER === "none";
 }
 
-/** @throws {ConfigError} */
-function checkProtocol({ OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL }: Environment): void {
+/** @returns why traces cannot be sent; null: they can, or are not to be */
+export function obstacleToTraces(
+  { otelExporterOtlpEndpoint: endpoint }: Pick<Config, "otelExporterOtlpEndpoint">,
+  environment: Environment,
+): string | null {
+  if (endpoint === undefined || isDisabled(environment)) return null;
+  const { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL } = environment;
   const protocol = OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || OTEL_EXPORTER_OTLP_PROTOCOL || "http/protobuf";
-  if (protocol === "http/protobuf") return;
-  throw new ConfigError(
-    "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, or OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: traces are sent in no other",
-  );
+  if (protocol === "http/protobuf") return null;
+  return "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, or OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: traces are sent in no other";
 }

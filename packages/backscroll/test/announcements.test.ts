@@ -131,7 +131,7 @@ test("announcements that are sent and never heard: it is not listening, and says
   const one = await startServer(elsewhereUrl.href, { poolUrl: url, heartbeatMs: 200, wait: false });
 
   await expect.poll(() => one.heartbeats.length, { timeout: 10_000 }).toBeGreaterThan(3);
-  expect(one.errors.filter(({ message }) => message.includes("a pooler in session mode"))).toHaveLength(1);
+  expect(one.errors.filter(({ message }) => message.includes("Set DATABASE_DIRECT_URL"))).toHaveLength(1);
   expect(one.listening).toEqual([]);
 });
 

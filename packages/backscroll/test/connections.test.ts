@@ -24,6 +24,25 @@ test("what does not fit now, and what leaves no room for a second server, is sai
   );
 });
 
+test("a role that may not see others' connections counts them all the same", async () => {
+  const connectionString = inject("databaseUrl");
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  const role = `plain_${process.pid}`;
+  try {
+    await client.query(`create role ${role} login`);
+    const plain = new URL(connectionString);
+    plain.username = role;
+    const others = Array.from({ length: 10 }, () => new pg.Client({ connectionString }));
+    await Promise.all(others.map((other) => other.connect()));
+    expect((await findCapacity(plain.href)).inUse).toBeGreaterThanOrEqual(others.length);
+    await Promise.all(others.map((other) => other.end()));
+  } finally {
+    await client.query(`drop role if exists ${role}`);
+    await client.end();
+  }
+});
+
 test("a limit of the role counts as one of the server", async () => {
   const connectionString = inject("databaseUrl");
   const client = new pg.Client({ connectionString });

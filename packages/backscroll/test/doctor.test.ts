@@ -62,6 +62,26 @@ test("settings that contradict each other are all named", SLOW, async () => {
   }
 });
 
+test("settings with which the service would not start as workers, or with its traces, are wrong", SLOW, async () => {
+  const alone = await doctor({ WORKERS: "3" });
+  expect(alone.code).toBe(1);
+  expect(alone.check("workers")).toMatchObject({
+    status: "fail",
+    detail: expect.stringContaining("WORKERS needs DATABASE_URL") as string,
+    fix: "Set it to a PostgreSQL server of yours",
+  });
+  const traced = await doctor({
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://ada:planted-secret@127.0.0.1:4318",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+  });
+  expect(traced.code).toBe(1);
+  expect(traced.check("traces")).toMatchObject({
+    status: "fail",
+    fix: "Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+  });
+  expect(traced.output).not.toContain("planted-secret");
+});
+
 test("a variable that Backscroll does not read is told, with the one that is meant", SLOW, async () => {
   const told = await doctor({
     DATABSE_URL: "x",

@@ -161,7 +161,11 @@ test(
     // As a terminal does it: everybody in the foreground is told.
     process.kill(-(child.pid as number), "SIGINT");
     const [status, signal] = await ended;
-    expect(stderr).toBe("");
+    const requests = stderr
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { route?: string });
+    expect(requests.map(({ route }) => route)).toEqual(["/api/conversations/messages"]);
     // npm passes on how its child ended; by itself it ends of the signal.
     expect([0, "SIGINT"]).toContain(status ?? signal);
   },

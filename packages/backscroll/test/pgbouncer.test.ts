@@ -82,6 +82,9 @@ test("a pooler in session mode needs no setting", async () => {
   const message = { role: "user", content: "x" };
   const saved = await services.call(ADA, "POST", "/api/conversations/c/messages", message);
   expect(saved.status, saved.text).toBe(201);
+  const redis = await startRedis();
+  const dropped = await runCommand(["cache", "drop"], { DATABASE_URL: url, REDIS_URL: redis.url });
+  expect(dropped.status, dropped.stderr).toBe(0);
 });
 
 test("migrations need no session: through the pooler and past it, many at once apply each once", async () => {

@@ -40,11 +40,12 @@ test(
     await save(before.url, "after the backup");
     const moment = psql("select clock_timestamp()");
     await save(before.url, "the mistake");
-    await read(before.url);
-    expect(await read(before.url)).toEqual({
-      source: "hit",
-      contents: ["the mistake", "after the backup", "before the backup"],
-    });
+    await expect
+      .poll(() => read(before.url))
+      .toEqual({
+        source: "hit",
+        contents: ["the mistake", "after the backup", "before the backup"],
+      });
     before.child.kill("SIGTERM");
     expect(await before.ended).toBe(0);
 

@@ -114,7 +114,20 @@ test("a start that fails exits as it does without workers, and leaves no process
   await (await connectTo(databaseUrl)).query("drop table installation");
   const broken = await runCommand(["--workers", "2", "--port", "0"], { DATABASE_URL: databaseUrl });
   expect(broken.status).toBe(1);
+  expect(broken.stderr).toContain('relation "installation" does not exist');
   expect(broken.stderr.split('relation "installation" does not exist')).toHaveLength(2);
+});
+
+test("SIGTERM while a worker is being replaced ends that one, too", PATIENTLY, async () => {
+  // Longer than this test may take: nobody is waited for in vain.
+  const service = await startWorkers(2, { DRAIN_TIMEOUT_MS: "600000" });
+  const before = service.workerPids();
+  process.kill(before[0] ?? 0, "SIGKILL");
+  const fresh = (): readonly number[] => service.workerPids().filter((pid) => !before.includes(pid));
+  await expect.poll(() => fresh().length, { timeout: 60_000, interval: 5 }).toBe(1);
+  process.kill(service.pid, "SIGTERM");
+  expect(await service.ended).toBe(0);
+  expect([...before, ...fresh()].filter(isAlive)).toEqual([]);
 });
 
 test("SIGTERM finishes the running turn, and all processes end", PATIENTLY, async () => {

@@ -12,6 +12,7 @@ import { type BenchReport, toJson, toText } from "./bench/report.ts";
 import { Samples } from "./bench/samples.ts";
 import { figuresBetween, readMetrics } from "./bench/service-metrics.ts";
 import { openTarget, type Target } from "./bench/target.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
 /**
@@ -21,19 +22,26 @@ import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts
 export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promise<void> {
   const target = openTarget(urlOf(flags), flags, flags.senders);
   const interrupted = new AbortController();
-  const stopListening = onInterrupt(terminal, () => interrupted.abort());
+  const stop = stopSignal(terminal);
+  void stop.requested.then(() => {
+    terminal.say("Stopping: removing what was made …");
+    interrupted.abort();
+  });
   const conversations = new BenchConversations(target, flags.users);
   try {
     if (!isLoopback(target.url.hostname) && flags.yes !== true) await confirm(target, flags);
     await greet(target);
     const bench = { target, conversations, flags, signal: interrupted.signal };
-    const report = await measureAndRemove(terminal, bench);
-    if (interrupted.signal.aborted) throw new CommandError(EXIT.interrupted, "interrupted; what was made is removed");
+    const { report, isRemoved } = await measureAndRemove(terminal, bench);
+    if (interrupted.signal.aborted) {
+      throw new CommandError(EXIT.interrupted, isRemoved ? "interrupted; what was made is removed" : "interrupted");
+    }
     terminal.data(terminal.json ? toJson(report) : toText(report));
+    if (!isRemoved) throw new CommandError(EXIT.failed, "something that was made is still there");
     const missed = report.targets.filter(({ met }) => !met);
     if (missed.length > 0) throw new CommandError(EXIT.failed, `missed: ${missed.map(({ name }) => name).join(", ")}`);
   } finally {
-    stopListening();
+    stop.dispose();
     target.close();
   }
 }
@@ -78,14 +86,18 @@ interface Bench {
   readonly signal: AbortSignal;
 }
 
-async function measureAndRemove(terminal: Terminal, bench: Bench): Promise<BenchReport> {
+async function measureAndRemove(
+  terminal: Terminal,
+  bench: Bench,
+): Promise<{ readonly report: BenchReport; readonly isRemoved: boolean }> {
+  let report: BenchReport;
   try {
-    return await measure(terminal, bench);
+    report = await measure(terminal, bench);
   } catch (error) {
-    return asFailure(error);
-  } finally {
     await removeAll(terminal, bench);
+    return asFailure(error);
   }
+  return { report, isRemoved: await removeAll(terminal, bench) };
 }
 
 async function measure(terminal: Terminal, bench: Bench): Promise<BenchReport> {
@@ -171,7 +183,8 @@ async function warmUp(
   return warm;
 }
 
-async function removeAll(terminal: Terminal, { conversations, flags }: Bench): Promise<void> {
+/** @returns whether nothing is left of what was made */
+async function removeAll(terminal: Terminal, { conversations, flags }: Bench): Promise<boolean> {
   const { senders, users } = flags;
   const progress = createProgress(terminal, "Removing what was made");
   const faults = await conversations.remove(senders, (done, total) =>
@@ -181,23 +194,5 @@ async function removeAll(terminal: Terminal, { conversations, flags }: Bench): P
   if (faults.length > 0) {
     terminal.warn(`not everything was removed: ${faults.join("; ")}. The ids begin with ${conversations.prefix}`);
   }
-}
-
-const ECHO_MS = 500;
-
-/** The first Ctrl+C ends the measurement; a second one quits at once, and leaves what was made. */
-function onInterrupt(terminal: Terminal, end: () => void): () => void {
-  let askedAt: number | null = null;
-  const onSignal = (): void => {
-    if (askedAt === null) {
-      askedAt = performance.now();
-      terminal.say("Stopping: removing what was made …");
-      end();
-      return;
-    }
-    // One Ctrl+C under npm arrives twice: from the terminal, and passed on by npm.
-    if (performance.now() - askedAt > ECHO_MS) process.exit(EXIT.interrupted);
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  return () => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  return faults.length === 0;
 }

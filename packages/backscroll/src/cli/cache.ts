@@ -6,6 +6,7 @@ import { startEmbeddedPostgres } from "../postgres/embedded.ts";
 import { findDatabaseId } from "../postgres/installation.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { openDatabase } from "../postgres/pool.ts";
+import { findRoute } from "../postgres/pooler.ts";
 import { CommandError, EXIT, type Terminal } from "./terminal.ts";
 
 const CONNECT_MS = 5_000;
@@ -65,7 +66,7 @@ async function databaseIdOf({ pgPrepare }: Config, connectionString: string): Pr
     connectionTimeoutMs: CONNECT_MS,
     statementTimeoutMs: CONNECT_MS,
     prepare: pgPrepare,
-    direct: pgPrepare,
+    direct: (await findRoute(connectionString)) === "direct",
     onIdleError: () => undefined,
   });
   try {

@@ -3,12 +3,12 @@ import type { Queryable } from "./pool.ts";
 
 /** How many connections a PostgreSQL takes. */
 export interface Capacity {
-  /** of whoever connects as we do */
+  /** by whoever connects as we do: of the server, the database or the role, whichever has least left */
   readonly usable: number;
   readonly maxConnections: number;
   /** for superusers and for roles with `pg_use_reserved_connections` */
   readonly reserved: number;
-  /** by anybody else, now */
+  /** of those, by others, now */
   readonly inUse: number;
 }
 
@@ -26,20 +26,39 @@ export async function findCapacity(connectionString: string): Promise<Capacity> 
 }
 
 export async function readCapacity(db: Queryable): Promise<Capacity> {
-  const [row] = await db.query<Omit<Capacity, "usable"> & { roleLimit: number; databaseLimit: number }>({
+  const [row] = await db.query<CapacityRow>({
     name: "find_capacity",
+    // Of others' connections a role sees that they are there, and not what they are: so they are counted by database.
     text: `
-      select current_setting('max_connections')::integer as "maxConnections",
+      select current_setting('max_connections')::integer as max_connections,
              current_setting('superuser_reserved_connections')::integer
                + coalesce(current_setting('reserved_connections', true)::integer, 0) as reserved,
-             (select count(*) from pg_stat_activity
-               where backend_type = 'client backend' and pid <> pg_backend_pid())::integer as "inUse",
-             (select rolconnlimit from pg_roles where rolname = current_user) as "roleLimit",
-             (select datconnlimit from pg_database where datname = current_database()) as "databaseLimit"`,
+             (select sum(numbackends) from pg_stat_database)::integer as of_server,
+             (select count(*) from pg_stat_activity where usename = current_user)::integer as of_role,
+             (select numbackends from pg_stat_database where datname = current_database()) as of_database,
+             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
+             (select datconnlimit from pg_database where datname = current_database()) as database_limit`,
     values: [],
   });
   if (!row) throw new Error("PostgreSQL did not say how many connections it takes");
-  const { maxConnections, reserved, inUse } = row;
-  const limits = [row.roleLimit, row.databaseLimit].filter((limit) => limit >= 0);
-  return { usable: Math.min(maxConnections - reserved, ...limits), maxConnections, reserved, inUse };
+  const { max_connections: maxConnections, reserved } = row;
+  const bounds = [
+    { usable: maxConnections - reserved, open: row.of_server },
+    { usable: row.role_limit, open: row.of_role },
+    { usable: row.database_limit, open: row.of_database },
+  ].filter(({ usable }) => usable >= 0);
+  const [tightest] = bounds.toSorted((a, b) => a.usable - a.open - (b.usable - b.open));
+  const { usable = 0, open = 0 } = tightest ?? {};
+  return { usable, maxConnections, reserved, inUse: Math.max(0, open - 1) };
+}
+
+interface CapacityRow {
+  readonly max_connections: number;
+  readonly reserved: number;
+  readonly of_server: number;
+  readonly of_role: number;
+  readonly of_database: number;
+  /** -1: none */
+  readonly role_limit: number;
+  readonly database_limit: number;
 }

@@ -50,7 +50,7 @@ export function withBenchOptions(command: Command): Command {
     .option(
       "--cold <percent>",
       "guide: of 100 turns, how many open a conversation that is not cached",
-      whole(0, 100),
+      whole(1, 100),
       10,
     )
     .option(

@@ -11,7 +11,6 @@ export interface FoundService {
   /** who it is, as far as this machine tells; null: it does not */
   readonly process: string | null;
   /** as its metrics say it; null: they do not, or are not shown */
-  /** as its metrics say it; null: they do not, or are not shown */
   readonly version: string | null;
   readonly ready: { readonly status: number; readonly body: Readonly<Record<string, unknown>> } | null;
   /** null: it does not show them to us */

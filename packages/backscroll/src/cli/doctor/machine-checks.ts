@@ -1,6 +1,6 @@
+import { NODE_MIN, refusalOf } from "../../supported-node.ts";
 import { bytes, type Check, fail, ok, warn } from "./check.ts";
 
-const NODE_MIN = [22, 12] as const;
 const FREE_WARN_BYTES = 2 ** 30;
 const FREE_FAIL_BYTES = 100 * 2 ** 20;
 
@@ -10,9 +10,8 @@ export const MACHINE_CHECKS: readonly Check[] = [
     id: "node",
     title: "Node.js",
     examine({ nodeVersion }) {
-      const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
-      if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return ok(nodeVersion);
-      return fail(`${nodeVersion} is too old`, `Install Node.js ${NODE_MIN.join(".")} or later`);
+      if (refusalOf(nodeVersion) === null) return ok(nodeVersion);
+      return fail(`${nodeVersion} is too old`, `Install Node.js ${NODE_MIN} or later`);
     },
   },
   {

@@ -1,3 +1,4 @@
+import pg from "pg";
 import { errorMessage } from "../../domain/errors.ts";
 import { isLoopback } from "../../domain/loopback.ts";
 import { describeConnection } from "../../postgres/pool.ts";
@@ -26,7 +27,7 @@ export const POSTGRES_CHECKS: readonly Check[] = [
         ? `embedded, in ${dataDir.cluster.directory}`
         : describeConnection(config.databaseUrl ?? "");
       if (database.value) return ok(`${database.value.version}, ${where}, as ${database.value.role}`);
-      return unreachable(`${where}: ${errorMessage(database.error)}`, fixOf(database.error, "DATABASE_URL"));
+      return unreachable(`${where}: ${reasonOf(database.error)}`, fixOf(database.error, "DATABASE_URL"));
     },
   },
   {
@@ -35,7 +36,7 @@ export const POSTGRES_CHECKS: readonly Check[] = [
     examine({ directDatabase }) {
       if (directDatabase === null) return null;
       const { value, error } = directDatabase;
-      if (!value) return unreachable(errorMessage(error), fixOf(error, "DATABASE_DIRECT_URL"));
+      if (!value) return unreachable(reasonOf(error), fixOf(error, "DATABASE_DIRECT_URL"));
       if (value.pooler?.isShared !== true) return ok("a session of its own");
       return fail(
         "it leads to a pooler that shares connections, too: migrations and LISTEN need a session",
@@ -182,14 +183,14 @@ function examinePooler({ database, config }: Findings): Verdict | null {
   const pooler = database?.value?.pooler;
   if (!pooler) return null;
   if (!pooler.isShared) return ok("in session mode, as PgBouncer's pool_mode = session");
-  const { pgPrepare, databaseDirectUrl } = config;
+  const { pgPrepare, databaseDirectUrl, databaseUrl } = config;
   if (pgPrepare && !pooler.keepsStatements) {
     return fail(
       "in transaction mode, and it loses prepared statements: the service does not start",
       "Set PG_PREPARE=off and DATABASE_DIRECT_URL; or PgBouncer 1.21 with max_prepared_statements = 200; or pool_mode = session",
     );
   }
-  if (databaseDirectUrl === undefined) {
+  if (databaseDirectUrl === undefined || databaseDirectUrl === databaseUrl) {
     return warn(
       "in transaction mode: LISTEN does not work, so the cache is left aside",
       "Set DATABASE_DIRECT_URL to PostgreSQL itself, for migrations and for LISTEN",
@@ -245,6 +246,12 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
     "Is PostgreSQL frozen, or a firewall between? Try: pg_isready -h <host> -p <port>",
   ],
 ];
+
+/** With PostgreSQL's own code, which is what can be looked for. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  return code === undefined ? errorMessage(error) : `${errorMessage(error)} (${code})`;
+}
 
 function fixOf(error: unknown, variable: string): string {
   const text =

@@ -12,11 +12,11 @@ export function createRedactor(
   environment: Readonly<Record<string, string | undefined>>,
   flags: Partial<Record<SettingName, string>>,
 ): (text: string) => string {
-  const given = (Object.entries(SETTINGS) as [SettingName, Setting][])
-    .filter(([, { secret }]) => secret === true)
-    .map(([name, { env }]) => flags[name] ?? environment[env] ?? "");
+  const given = (Object.entries(SETTINGS) as [SettingName, Setting][]).flatMap(([name, { env, secret }]) => {
+    const text = flags[name] ?? environment[env] ?? "";
+    return secret === true ? [text, ...passwordsIn(text)] : passwordsIn(text);
+  });
   const secrets = [...given, environment["OPENAI_API_KEY"] ?? "", environment["ANTHROPIC_API_KEY"] ?? ""]
-    .flatMap((secret) => [secret, ...passwordsIn(secret)])
     .filter((secret) => secret.length >= LENGTH_MIN)
     .toSorted((a, b) => b.length - a.length);
   return (text) => secrets.reduce((told, secret) => told.replaceAll(secret, "***"), text);

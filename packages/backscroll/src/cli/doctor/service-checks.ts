@@ -123,7 +123,10 @@ export const SERVICE_CHECKS: readonly Check[] = [
     if (p99 === null) return null;
     const detail = `late by ${milliseconds(p99 * 1_000)} (p99 since the start)`;
     if (p99 < EVENT_LOOP_WARN_S) return ok(detail);
-    return warn(`${detail}: one process has more to do than one core can`, "Run more processes, or more servers");
+    return warn(
+      `${detail}: one process has more to do than one core can`,
+      "Raise WORKERS while there are idle cores, otherwise add servers",
+    );
   }),
 ];
 

@@ -1,6 +1,8 @@
 import { isAuthRequired } from "../../config.ts";
+import { obstacleToTraces } from "../../create-tracing.ts";
 import { isLoopback } from "../../domain/loopback.ts";
 import { SETTINGS } from "../../settings.ts";
+import { obstacleToWorkers } from "../workers/requirements.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
 import { findMistaken } from "./mistaken-names.ts";
 
@@ -14,6 +16,30 @@ export const SETTINGS_CHECKS: readonly Check[] = [
         return fail(problems.join("; "), "Correct them; docs/configuration.md has every setting");
       const set = Object.values(SETTINGS).filter(({ env }) => (environment[env] ?? "") !== "");
       return ok(set.length === 0 ? "all at their defaults" : `set: ${set.map(({ env }) => env).join(", ")}`);
+    },
+  },
+  {
+    id: "workers",
+    title: "Workers",
+    examine({ config }) {
+      if (config.workers === 1) return null;
+      const obstacle = obstacleToWorkers(config);
+      if (obstacle !== null) return fail(`${obstacle.what}: the service refuses to start`, obstacle.remedy);
+      if (config.redisUrl !== undefined) return ok(`${config.workers} processes on one port`);
+      return warn(
+        `${config.workers} processes without REDIS_URL: limits hold on each, and changes are heard at once only there`,
+        "Set REDIS_URL, e.g. redis://localhost:6379",
+      );
+    },
+  },
+  {
+    id: "traces",
+    title: "Traces",
+    examine({ config, environment }) {
+      if (config.otelExporterOtlpEndpoint === undefined) return null;
+      const obstacle = obstacleToTraces(config, environment);
+      if (obstacle === null) return ok(`to ${URL.parse(config.otelExporterOtlpEndpoint)?.host}`);
+      return fail(`${obstacle}; the service refuses to start`, "Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf");
     },
   },
   {

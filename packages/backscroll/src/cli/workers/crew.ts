@@ -1,5 +1,4 @@
 import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Introduction } from "../banner.ts";
 import type { Failure } from "../failure.ts";
@@ -17,6 +16,7 @@ import {
 const START_MS = 60_000;
 /** One that ends sooner than this did not get far: the next one waits longer. */
 const SHORT_LIFE_MS = 10_000;
+const LAST_WORDS_MS = 1_000;
 const BACKOFF_MS = { first: 250, max: 30_000 };
 
 export interface CrewOptions {
@@ -156,8 +156,10 @@ export class Crew {
   }
 
   async #dismiss(member: Member): Promise<void> {
+    // One that is starting hears nothing yet, and has nothing to finish.
+    if (member.state === "starting") member.worker.process.kill("SIGTERM");
+    else member.line.tell({ type: "leave" });
     member.state = "leaving";
-    member.line.tell({ type: "leave" });
     const timer = setTimeout(() => member.worker.process.kill("SIGKILL"), this.#options.leaveMs);
     await member.ended;
     clearTimeout(timer);
@@ -193,18 +195,18 @@ export class Crew {
       worker.process.kill("SIGKILL");
     }, START_MS);
     void ready.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
-    worker.on("error", () => undefined); // a message to one that has just ended
-    const watch = async (): Promise<void> => {
-      // What it said last may come after its end.
-      const left = once(worker, "disconnect");
-      const [code, signal] = (await once(worker, "exit")) as [number | null, string | null];
-      await left;
-      const how = signal ?? `exit code ${code}`;
-      ready.reject(new StartError({ exitCode: code || 1, message: `a worker did not start: ${how}` }));
-      this.#ended(place, member, { how, lifeMs: performance.now() - startedAt });
-      ended.resolve();
-    };
-    void watch();
+    // A message to one that has just ended. Not by `once` of node:events below: it would reject for it.
+    worker.on("error", () => undefined);
+    const left = new Promise<void>((done) => worker.once("disconnect", done));
+    worker.once("exit", (code: number | null, signal: string | null) => {
+      // What it said last may come after its end. Not for ever: somebody whom it started may hold the line open.
+      void Promise.race([left, delay(LAST_WORDS_MS)]).then(() => {
+        const how = signal ?? `exit code ${code}`;
+        ready.reject(new StartError({ exitCode: code || 1, message: `a worker did not start: ${how}` }));
+        this.#ended(place, member, { how, lifeMs: performance.now() - startedAt });
+        ended.resolve();
+      });
+    });
     this.#all.add(member);
     onStarted(member);
     return member;

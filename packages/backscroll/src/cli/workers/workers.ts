@@ -3,6 +3,7 @@ import type { Config } from "../../config.ts";
 import { CommandError, EXIT, type Terminal } from "../terminal.ts";
 import { type Orders, ORDERS_VARIABLE } from "./messages.ts";
 import { type PrimaryOptions, runPrimary } from "./primary.ts";
+import { obstacleToWorkers } from "./requirements.ts";
 import { runWorker } from "./worker.ts";
 
 /** Many processes on one port: this one is their primary, or one of those that it has started. */
@@ -17,15 +18,12 @@ export async function serveByWorkers(terminal: Terminal, config: Config, options
 }
 
 /** @throws {CommandError} saying what to set */
-function checkWorkers({ databaseUrl, cache }: Config): void {
-  const problem =
-    databaseUrl === undefined
-      ? "WORKERS needs DATABASE_URL: the embedded PostgreSQL belongs to one process. Set it to a PostgreSQL server of yours"
-      : cache === "memory"
-        ? "WORKERS and CACHE=memory exclude each other: a cache in one process does not hear of another's changes in " +
-          "time. Set REDIS_URL, or CACHE=off"
-        : !cluster.isPrimary
-          ? "WORKERS needs a process that nobody else has forked: let your process manager start one, or set WORKERS=1"
-          : null;
-  if (problem !== null) throw new CommandError(EXIT.usage, problem);
+function checkWorkers(config: Config): void {
+  const obstacle = obstacleToWorkers(config);
+  if (obstacle !== null) throw new CommandError(EXIT.usage, `${obstacle.what}. ${obstacle.remedy}`);
+  if (cluster.isPrimary) return;
+  throw new CommandError(
+    EXIT.usage,
+    "WORKERS needs a process that nobody else has forked: let your process manager start one, or set WORKERS=1",
+  );
 }
