@@ -23,10 +23,12 @@ export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promi
   const target = openTarget(urlOf(flags), flags, flags.senders);
   const interrupted = new AbortController();
   const stop = stopSignal(terminal);
-  void stop.requested.then(() => {
+  const abortWhenAsked = async (): Promise<void> => {
+    await stop.requested;
     terminal.say("Stopping: removing what was made …");
     interrupted.abort();
-  });
+  };
+  void abortWhenAsked();
   const conversations = new BenchConversations(target, flags.users);
   try {
     if (!isLoopback(target.url.hostname) && flags.yes !== true) await confirm(target, flags);

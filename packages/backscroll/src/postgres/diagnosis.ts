@@ -98,6 +98,12 @@ export async function diagnose(connectionString: string, deadlineMs: number): Pr
   }
 }
 
+/** @returns why there is no diagnosis, with PostgreSQL's own code: that is what can be looked for */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  return code === undefined ? errorMessage(error) : `${errorMessage(error)} (${code})`;
+}
+
 async function examine(client: pg.Client, connect: () => Promise<pg.Client>): Promise<Diagnosis> {
   const pooler = await findPooler(client, connect);
   const { roundTripMs, clockAheadMs } = await measureTime(client);

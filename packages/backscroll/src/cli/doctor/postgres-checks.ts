@@ -1,8 +1,7 @@
-import pg from "pg";
 import { errorMessage } from "../../domain/errors.ts";
 import { isLoopback } from "../../domain/loopback.ts";
 import { describeConnection } from "../../postgres/pool.ts";
-import type { Diagnosis } from "../../postgres/diagnosis.ts";
+import { type Diagnosis, reasonOf } from "../../postgres/diagnosis.ts";
 import { connectionsAtMost } from "../connections.ts";
 import { type Check, fail, milliseconds, ok, unreachable, type Verdict, warn } from "./check.ts";
 import type { Findings } from "./findings.ts";
@@ -246,12 +245,6 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
     "Is PostgreSQL frozen, or a firewall between? Try: pg_isready -h <host> -p <port>",
   ],
 ];
-
-/** With PostgreSQL's own code, which is what can be looked for. */
-function reasonOf(error: unknown): string {
-  const code = error instanceof pg.DatabaseError ? error.code : undefined;
-  return code === undefined ? errorMessage(error) : `${errorMessage(error)} (${code})`;
-}
 
 function fixOf(error: unknown, variable: string): string {
   const text =

@@ -198,15 +198,15 @@ export class Crew {
     // A message to one that has just ended. Not by `once` of node:events below: it would reject for it.
     worker.on("error", () => undefined);
     const left = new Promise<void>((done) => worker.once("disconnect", done));
-    worker.once("exit", (code: number | null, signal: string | null) => {
+    const watch = async (code: number | null, signal: string | null): Promise<void> => {
       // What it said last may come after its end. Not for ever: somebody whom it started may hold the line open.
-      void Promise.race([left, delay(LAST_WORDS_MS)]).then(() => {
-        const how = signal ?? `exit code ${code}`;
-        ready.reject(new StartError({ exitCode: code || 1, message: `a worker did not start: ${how}` }));
-        this.#ended(place, member, { how, lifeMs: performance.now() - startedAt });
-        ended.resolve();
-      });
-    });
+      await Promise.race([left, delay(LAST_WORDS_MS)]);
+      const how = signal ?? `exit code ${code}`;
+      ready.reject(new StartError({ exitCode: code || 1, message: `a worker did not start: ${how}` }));
+      this.#ended(place, member, { how, lifeMs: performance.now() - startedAt });
+      ended.resolve();
+    };
+    worker.once("exit", (code: number | null, signal: string | null) => void watch(code, signal));
     this.#all.add(member);
     onStarted(member);
     return member;
