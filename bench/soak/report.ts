@@ -34,6 +34,8 @@ export interface Soak {
   readonly people: number;
   readonly conversations: number;
   readonly database: string;
+  /** requests a second that it takes for long; 0: not measured */
+  readonly capacity: number;
   readonly ramp: readonly { readonly concurrency: number; readonly perSecond: number }[];
   readonly perSecond: number;
   readonly samples: readonly Sample[];
@@ -91,7 +93,7 @@ function conditionsOf(soak: Soak): readonly string[] {
       `\`CACHE_TTL\` ${soak.cacheSeconds} s`,
     `${soak.people} people, ${soak.conversations.toLocaleString("en-US")} conversations; ` +
       `${soak.samples.at(-1)?.eventStreams ?? 0} event streams open`,
-    `${ramp === "" ? "capacity not measured" : `requests a second, so many waiting at once: ${ramp}`}; held: **${soak.perSecond} ` +
+    `${ramp === "" ? "capacity not measured" : `requests a second, so many waiting at once: ${ramp}; for long: ${Math.round(soak.capacity)}`}; held: **${soak.perSecond} ` +
       "a second**, whatever they take",
   ];
 }
