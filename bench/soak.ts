@@ -111,7 +111,8 @@ async function runSoak(): Promise<Soak> {
     say(`${concurrency} at once: ${Math.round(perSecond)} requests a second`);
   }
   let capacity = 0;
-  const [best] = ramp.toSorted((a, b) => b.perSecond - a.perSecond);
+  // With few at once it is those who wait for replies that are counted.
+  const best = ramp.at(-1);
   if (best && !stop.signal.aborted) {
     const { concurrency } = best;
     await tell<number>({ do: "ramp", concurrency, ms: CAPACITY.settleMs });
