@@ -12,6 +12,7 @@ export const LIMITS = {
   searchCharsMax: 200,
   modelCharsMax: 200,
   metadataBytesMax: 16_384,
+  sessionContextBytesMax: 262_144,
   partsBytesMax: 4_194_304,
   replyCharsMax: 4_194_304,
   subjectCharsMax: 320,

@@ -1,0 +1,350 @@
+import { invalidRequest } from "../domain/errors.ts";
+import { loggedError } from "../domain/logged-error.ts";
+import { toNewMessage } from "../domain/session-message.ts";
+import type { NewMessage } from "../domain/message.ts";
+import type { UserName } from "../domain/user.ts";
+import type { ConversationService } from "../service/conversation-service.ts";
+import { BackscrollSessions, type ReadSession } from "./backscroll-sessions.ts";
+import {
+  DualWrite,
+  type SessionStoreCounts,
+  type SessionStoreFailure,
+  type SessionStoreMode,
+  type Side,
+} from "./dual-write.ts";
+import {
+  type ContextChanges,
+  legacyDictionary,
+  type LegacySessions,
+  type SessionContext,
+  type SessionDictionary,
+} from "./legacy-sessions.ts";
+import { compareSession, type ParityReport, reportParity, type SessionParity } from "./parity.ts";
+
+/** A message as apps keep it: extra keys, lists of parts and tool calls come back as they were given. */
+export interface SessionMessage {
+  readonly role: string;
+}
+
+export interface SessionStoreOptions<Message extends SessionMessage> {
+  /** whose sessions they are; `with` gives the same store for another user */
+  readonly user: UserName;
+  /** the old dictionary, an object or Map by session id: both are written */
+  readonly legacy?: SessionDictionary<Message> | LegacySessions<Message>;
+  /** default: `legacy-first` where there is a dictionary */
+  readonly mode?: SessionStoreMode;
+  /** the share of reads after which both are compared, beside the answer: 0 to 1; default 0 */
+  readonly shadowReads?: number;
+  /** what `clear` does with the conversation: it stays in the user's history (default), or goes to the trash */
+  readonly onClear?: "keep" | "trash";
+  /** how long a request waits for the side that it does not read from; default 1000 */
+  readonly deadlineMs?: number;
+  /** told of every shadow read that found a difference */
+  readonly onMismatch?: (parity: SessionParity) => void;
+  /** told of what failed on the other side; by default it is logged */
+  readonly onFailure?: (failure: SessionStoreFailure) => void;
+}
+
+/** What `createBackscroll` gives a store. */
+export interface SessionStoreParts {
+  readonly conversations: ConversationService;
+  readonly log: { warn(fields: object, message: string): void };
+  readonly track: <Result>(operation: Promise<Result>) => Promise<Result>;
+}
+
+interface Settings<Message extends SessionMessage> {
+  readonly user: UserName;
+  readonly legacy: LegacySessions<Message> | null;
+  readonly mode: SessionStoreMode;
+  readonly shadowReads: number;
+  readonly onClear: "keep" | "trash";
+  readonly deadlineMs: number;
+  readonly onMismatch: (parity: SessionParity) => void;
+}
+
+/**
+ * In the place of `SESSIONS = {}`: sessions by id, with their messages and their context, kept in Backscroll. A session
+ * ends after `SESSION_DAYS` without use; its conversation stays.
+ *
+ * With the old dictionary beside it (`legacy`) both are written, so that one endpoint can move at a time and move back.
+ * Methods throw `BackscrollError` for the side that is read from; what fails on the other is counted, and told to
+ * `onFailure`.
+ */
+export class SessionStore<Message extends SessionMessage = SessionMessage & Record<string, unknown>> {
+  readonly #conversations: ConversationService;
+  readonly #settings: Settings<Message>;
+  readonly #dual: DualWrite;
+  readonly #backscroll: BackscrollSessions<Message>;
+
+  /** Made by `Backscroll.sessionStore`. */
+  constructor(conversations: ConversationService, settings: Settings<Message>, dual: DualWrite) {
+    this.#conversations = conversations;
+    this.#settings = settings;
+    this.#dual = dual;
+    this.#backscroll = new BackscrollSessions(conversations, settings.user);
+  }
+
+  /** The same store for another user, or in another mode: for one endpoint. Dictionary, order and counts are shared. */
+  with({ user, mode }: { user?: UserName; mode?: SessionStoreMode }): SessionStore<Message> {
+    const settings = { ...this.#settings, ...(user !== undefined && { user }), ...(mode && { mode }) };
+    return new SessionStore(this.#conversations, { ...settings, mode: checkedMode(settings) }, this.#dual);
+  }
+
+  /**
+   * `SESSIONS.get(id)`
+   *
+   * @param limit only the last messages; by default all of them, as the dictionary had. 200 are one query
+   * @returns undefined when there is no such session
+   */
+  async get(sessionId: string, { limit = Number.POSITIVE_INFINITY } = {}): Promise<ReadSession<Message> | undefined> {
+    if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 1)) {
+      throw invalidRequest({ path: "limit", message: "must be a whole number from 1 on" });
+    }
+    this.#dual.counts.reads += 1;
+    const session = await this.#read(sessionId, limit);
+    this.#shadowRead(sessionId);
+    return session;
+  }
+
+  /** `id in SESSIONS` */
+  async has(sessionId: string): Promise<boolean> {
+    const { legacy, mode } = this.#settings;
+    const found = mode === "legacy-first" ? legacy?.read(sessionId) : this.#backscroll.find(sessionId);
+    return (await found) !== undefined;
+  }
+
+  /** `SESSIONS[id] = {"messages": [], "context": {}}`, unless it is there. */
+  async create(sessionId: string): Promise<void> {
+    await this.#write("create", sessionId, {
+      legacy: (legacy) => legacy.changeContext(sessionId, NO_CHANGES),
+      backscroll: () => this.#backscroll.begin(sessionId),
+    });
+  }
+
+  /**
+   * `SESSIONS[id]["messages"].append(message)`; a session that is not there begins. A message with an `id` is there once,
+   * however often it is sent. What one process appends is in the order of its calls.
+   *
+   * @param messages one, or some, in order; over 100 are saved 100 at a time
+   */
+  async append(sessionId: string, messages: Message | readonly Message[]): Promise<void> {
+    const toAppend = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message];
+    if (toAppend.length === 0) return;
+    // As they are now: a dictionary's messages may change later.
+    const stored = attempt(() => toAppend.map((message) => toNewMessage(message)));
+    await this.#write("append", sessionId, {
+      legacy: (legacy) => legacy.append(sessionId, toAppend),
+      backscroll: async () => this.#backscroll.append(sessionId, stored()),
+    });
+  }
+
+  /** `SESSIONS.get(id, {}).get("context", {})` */
+  async getContext(sessionId: string): Promise<SessionContext> {
+    const { legacy, mode } = this.#settings;
+    this.#dual.counts.reads += 1;
+    const found = await (mode === "legacy-first" ? legacy?.read(sessionId) : this.#backscroll.find(sessionId));
+    this.#shadowRead(sessionId);
+    return found?.context ?? {};
+  }
+
+  /** `SESSIONS[id]["context"] = context`; a session that is not there begins. */
+  async setContext(sessionId: string, context: SessionContext): Promise<void> {
+    await this.#changeContext("setContext", sessionId, { set: context, remove: [], replace: true });
+  }
+
+  /**
+   * `SESSIONS[id]["context"].update(changes)`. Updates at once, on any servers, do not lose each other's keys.
+   *
+   * @param remove keys that go; one in `changes` is set
+   */
+  async updateContext(
+    sessionId: string,
+    changes: SessionContext,
+    { remove = [] }: { remove?: readonly string[] } = {},
+  ): Promise<void> {
+    await this.#changeContext("updateContext", sessionId, { set: changes, remove, replace: false });
+  }
+
+  /** `del SESSIONS[id]`, also of one that is not there. @param conversation default: what `onClear` says */
+  async clear(
+    sessionId: string,
+    { conversation = this.#settings.onClear }: { conversation?: "keep" | "trash" } = {},
+  ): Promise<void> {
+    await this.#write("clear", sessionId, {
+      legacy: (legacy) => legacy.delete(sessionId),
+      backscroll: () => this.#backscroll.delete(sessionId, conversation),
+    });
+  }
+
+  /** `for id in SESSIONS`: the user's; of a dictionary that is read from, everybody's. */
+  async *ids(): AsyncGenerator<string> {
+    const { legacy, mode } = this.#settings;
+    yield* legacy && mode === "legacy-first" ? legacy.ids() : this.#backscroll.ids();
+  }
+
+  /**
+   * Compares a session while this process does not write to it.
+   *
+   * @returns null when it was written to without a pause
+   * @throws {TypeError} without a dictionary
+   */
+  async parityOf(sessionId: string): Promise<SessionParity | null> {
+    const legacy = this.#legacy();
+    const read = async (): Promise<SessionParity> => {
+      // At one time, or nearly: another server may write.
+      const [old, ours] = await Promise.all([
+        legacy.read(sessionId),
+        this.#backscroll.read(sessionId, Number.POSITIVE_INFINITY),
+      ]);
+      return compareSession(sessionId, old, ours);
+    };
+    const parity = await this.#dual.readAtRest(this.#key(sessionId), read);
+    if (parity) this.#dual.counts.compared += 1;
+    if (parity?.same === false) this.#dual.counts.mismatched += 1;
+    return parity;
+  }
+
+  /**
+   * Compares every session of the dictionary, one after the other.
+   *
+   * @param userOf whose a session is, where the dictionary has more than this store's user's
+   * @throws {TypeError} without a dictionary
+   */
+  async parity({ userOf }: { userOf?: (sessionId: string) => UserName } = {}): Promise<ParityReport> {
+    const legacy = this.#legacy();
+    // oxlint-disable-next-line typescript/no-this-alias -- a generator has no arrow
+    const store = this;
+    return reportParity(
+      (async function* () {
+        for await (const id of legacy.ids()) {
+          yield userOf ? store.with({ user: userOf(id) }).parityOf(id) : store.parityOf(id);
+        }
+      })(),
+    );
+  }
+
+  get counts(): SessionStoreCounts {
+    return { ...this.#dual.counts };
+  }
+
+  /** Resolves when nothing runs any more that was left to run beside requests. */
+  async settled(): Promise<void> {
+    await this.#dual.settled();
+  }
+
+  async #read(sessionId: string, limit: number): Promise<ReadSession<Message> | undefined> {
+    const { legacy, mode } = this.#settings;
+    if (!legacy || mode !== "legacy-first") return this.#backscroll.read(sessionId, limit);
+    const session = await legacy.read(sessionId);
+    if (!session) return undefined;
+    const hasMore = session.messages.length > limit;
+    return { ...session, messages: hasMore ? session.messages.slice(-limit) : session.messages, hasMore };
+  }
+
+  async #changeContext(operation: string, sessionId: string, changes: ContextChanges): Promise<void> {
+    await this.#write(operation, sessionId, {
+      legacy: (legacy) => legacy.changeContext(sessionId, changes),
+      backscroll: () => this.#backscroll.changeContext(sessionId, changes),
+    });
+  }
+
+  /** First the side that is read from, then the other. The dictionary, when it is read from, has it at once. */
+  async #write(
+    operation: string,
+    sessionId: string,
+    run: {
+      legacy: (legacy: LegacySessions<Message>) => Promise<void> | void;
+      backscroll: () => Promise<void>;
+    },
+  ): Promise<void> {
+    const { legacy, mode, deadlineMs } = this.#settings;
+    const key = this.#key(sessionId);
+    const other = (side: Side, work: Promise<void>): Promise<void> =>
+      this.#dual.beside({ side, operation, sessionId }, { work, deadlineMs });
+    await this.#dual.write(key, async () => {
+      if (!legacy || mode === "off") return this.#dual.queue(key, run.backscroll);
+      if (mode === "legacy-first") {
+        await run.legacy(legacy);
+        return other("backscroll", this.#dual.queue(key, run.backscroll));
+      }
+      return this.#dual.queue(key, async () => {
+        await run.backscroll();
+        await other("legacy", (async () => run.legacy(legacy))());
+      });
+    });
+  }
+
+  #shadowRead(sessionId: string): void {
+    const { legacy, mode, shadowReads, onMismatch } = this.#settings;
+    if (!legacy || mode === "off" || Math.random() >= shadowReads) return;
+    const comparison = (async () => {
+      try {
+        const parity = await this.parityOf(sessionId);
+        if (parity?.same === false) onMismatch(parity);
+      } catch (error) {
+        const side = mode === "legacy-first" ? "backscroll" : "legacy";
+        this.#dual.failed({ side, operation: "shadowRead", sessionId, error });
+      }
+    })();
+    void this.#dual.track(comparison);
+  }
+
+  #legacy(): LegacySessions<Message> {
+    if (!this.#settings.legacy) throw new TypeError("this store has no `legacy` dictionary to compare with");
+    return this.#settings.legacy;
+  }
+
+  #key(sessionId: string): string {
+    const { user } = this.#settings;
+    return JSON.stringify([user, sessionId]);
+  }
+}
+
+const NO_CHANGES: ContextChanges = { set: {}, remove: [], replace: false };
+
+/** @throws {TypeError} naming the option that is wrong */
+export function createSessionStore<Message extends SessionMessage>(
+  { conversations, log, track }: SessionStoreParts,
+  options: SessionStoreOptions<Message>,
+): SessionStore<Message> {
+  const { user, shadowReads = 0, onClear = "keep", deadlineMs = 1_000, onMismatch = () => undefined } = options;
+  const legacy = options.legacy === undefined ? null : toLegacy(options.legacy);
+  const { mode = legacy ? "legacy-first" : "off" } = options;
+  if (!(shadowReads >= 0 && shadowReads <= 1)) throw new TypeError("shadowReads must be from 0 to 1");
+  const onFailure =
+    options.onFailure ??
+    (({ side, operation, error }: SessionStoreFailure) =>
+      log.warn({ side, operation, err: loggedError(error) }, "a session could not be kept in both places"));
+  const settings = { user, legacy, mode, shadowReads, onClear, deadlineMs, onMismatch };
+  return new SessionStore(conversations, { ...settings, mode: checkedMode(settings) }, new DualWrite(onFailure, track));
+}
+
+function checkedMode({ mode, legacy }: { mode: SessionStoreMode; legacy: object | null }): SessionStoreMode {
+  if (!["legacy-first", "backscroll-first", "off"].includes(mode)) {
+    throw new TypeError("mode must be legacy-first, backscroll-first or off");
+  }
+  if (mode !== "off" && !legacy) throw new TypeError(`the mode ${mode} needs a \`legacy\` dictionary`);
+  return mode;
+}
+
+function toLegacy<Message extends object>(
+  legacy: SessionDictionary<Message> | LegacySessions<Message>,
+): LegacySessions<Message> {
+  return isLegacySessions<Message>(legacy) ? legacy : legacyDictionary<Message>(legacy);
+}
+
+function isLegacySessions<Message>(legacy: object): legacy is LegacySessions<Message> {
+  return !(legacy instanceof Map) && typeof Reflect.get(legacy, "read") === "function";
+}
+
+/** @returns what gives the result, or throws what was thrown, later */
+function attempt(run: () => readonly NewMessage[]): () => readonly NewMessage[] {
+  try {
+    const result = run();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
