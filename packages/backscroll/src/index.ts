@@ -21,6 +21,7 @@ export type { Erasure } from "./service/erase-user.ts";
 export type { TurnRequest } from "./service/turn.ts";
 export type { SessionChanges } from "./service/sessions.ts";
 export type { TurnStream } from "./service/turn-stream.ts";
+export type { Backfilled } from "./session-store/backfill.ts";
 export type { ReadSession } from "./session-store/backscroll-sessions.ts";
 export type { SessionStoreCounts, SessionStoreFailure, SessionStoreMode } from "./session-store/dual-write.ts";
 export {

@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+
 /** Where sessions are read, and so which of the two must not fail. Written are both, except with `off`: only Backscroll. */
 export type SessionStoreMode = "legacy-first" | "backscroll-first" | "off";
 
@@ -42,6 +44,8 @@ export class DualWrite {
     compared: 0,
     mismatched: 0,
   };
+  /** sessions, by user, of which Backscroll has what the dictionary has, as far as this process knows */
+  readonly inStep = new LRUCache<string, true>({ max: 10_000 });
   readonly #onFailure: (failure: SessionStoreFailure) => void;
   readonly #track: <Result>(operation: Promise<Result>) => Promise<Result>;
   /** by user and session: the last thing that waits for its turn */

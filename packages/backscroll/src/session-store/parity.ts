@@ -79,48 +79,23 @@ export function compareSession(
   for (const gap of new Set([...onlyOld.keys(), ...onlyOurs.keys()])) {
     const olds = [...(onlyOld.get(gap) ?? [])];
     const news = [...(onlyOurs.get(gap) ?? [])];
-    while (olds.length > 0 && news.length > 0) pairs.push(toPair(olds.pop(), news.pop()));
+    while (olds.length > 0 && news.length > 0) pairs.push(toDifference("different", olds.pop(), news.pop()));
     missing.push(...olds);
     if (gap === 0 && before === 0) forgotten += news.length;
     else extra.push(...news);
   }
-  const contextKeys = differingKeys(jsonOf(legacy?.context ?? {}), jsonOf(backscroll?.context ?? {})).filter(
-    (key) => forgotten === 0 || Object.hasOwn(legacy?.context ?? {}, key),
+  const legacyContext = jsonOf(legacy?.context ?? {});
+  const ourContext = jsonOf(backscroll?.context ?? {});
+  const contextKeys = differingKeys(legacyContext, ourContext).filter(
+    (key) => forgotten === 0 || Object.hasOwn(legacyContext, key),
   );
-  const differences: ParityDifference[] = [
-    ...missing.map(({ index, value }) => ({
-      kind: "missing" as const,
-      index,
-      keys: [],
-      legacy: value,
-      backscroll: undefined,
-    })),
+  const contexts = { legacy: only(legacyContext, contextKeys), backscroll: only(ourContext, contextKeys) };
+  const differences: readonly ParityDifference[] = [
+    ...missing.map((item) => toDifference("missing", item, undefined)),
     ...pairs,
-    ...reordered.map(([one, other]) => ({
-      kind: "reordered" as const,
-      index: one.index,
-      keys: [],
-      legacy: one.value,
-      backscroll: other.value,
-    })),
-    ...extra.map(({ index, value }) => ({
-      kind: "extra" as const,
-      index,
-      keys: [],
-      legacy: undefined,
-      backscroll: value,
-    })),
-    ...(contextKeys.length > 0
-      ? [
-          {
-            kind: "context" as const,
-            index: null,
-            keys: contextKeys,
-            legacy: only(jsonOf(legacy?.context ?? {}), contextKeys),
-            backscroll: only(jsonOf(backscroll?.context ?? {}), contextKeys),
-          },
-        ]
-      : []),
+    ...reordered.map(([item, other]) => toDifference("reordered", item, other)),
+    ...extra.map((item) => toDifference("extra", undefined, item)),
+    ...(contextKeys.length > 0 ? [{ kind: "context" as const, index: null, keys: contextKeys, ...contexts }] : []),
   ];
   return {
     sessionId,
@@ -186,9 +161,13 @@ function split(items: readonly Item[], others: readonly Item[]): { common: Item[
   return { common, only };
 }
 
-function toPair(old: Item | undefined, ours: Item | undefined): ParityDifference {
-  const keys = differingKeys(old?.value ?? {}, ours?.value ?? {});
-  return { kind: "different", index: old?.index ?? null, keys, legacy: old?.value, backscroll: ours?.value };
+function toDifference(
+  kind: "missing" | "extra" | "different" | "reordered",
+  old: Item | undefined,
+  ours: Item | undefined,
+): ParityDifference {
+  const keys = kind === "different" ? differingKeys(old?.value ?? {}, ours?.value ?? {}) : [];
+  return { kind, index: (old ?? ours)?.index ?? null, keys, legacy: old?.value, backscroll: ours?.value };
 }
 
 function toItems(session: Compared | undefined): readonly Item[] {
@@ -196,6 +175,11 @@ function toItems(session: Compared | undefined): readonly Item[] {
     const value = jsonOf(message);
     return { index, value, key: canonical(value) };
   });
+}
+
+/** @returns messages as JSON that is the same for the same message */
+export function canonicalMessages(messages: readonly object[]): readonly string[] {
+  return messages.map((message) => canonical(jsonOf(message)));
 }
 
 function jsonOf(value: object): JsonObject {

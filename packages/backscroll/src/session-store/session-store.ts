@@ -4,6 +4,7 @@ import { toNewMessage } from "../domain/session-message.ts";
 import type { NewMessage } from "../domain/message.ts";
 import type { UserName } from "../domain/user.ts";
 import type { ConversationService } from "../service/conversation-service.ts";
+import { type Backfilled, backfillSession, isRefusal } from "./backfill.ts";
 import { BackscrollSessions, type ReadSession } from "./backscroll-sessions.ts";
 import {
   DualWrite,
@@ -15,6 +16,7 @@ import {
 import {
   type ContextChanges,
   legacyDictionary,
+  type LegacySession,
   type LegacySessions,
   type SessionContext,
   type SessionDictionary,
@@ -211,16 +213,47 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
    * @throws {TypeError} without a dictionary
    */
   async parity({ userOf }: { userOf?: (sessionId: string) => UserName } = {}): Promise<ParityReport> {
+    return reportParity(this.#parities(userOf));
+  }
+
+  /**
+   * Brings over what a session has in the dictionary and lacks in Backscroll: for one from before both were written, all
+   * of it. The next write of a session does it by itself; this is for those that nobody writes to.
+   *
+   * @param replace one that has diverged begins anew in another conversation, with all that the dictionary has; the one
+   * before stays in the history
+   * @throws {TypeError} without a dictionary
+   */
+  async backfillOf(sessionId: string, { replace = false }: { replace?: boolean } = {}): Promise<Backfilled> {
     const legacy = this.#legacy();
-    // oxlint-disable-next-line typescript/no-this-alias -- a generator has no arrow
-    const store = this;
-    return reportParity(
-      (async function* () {
-        for await (const id of legacy.ids()) {
-          yield userOf ? store.with({ user: userOf(id) }).parityOf(id) : store.parityOf(id);
-        }
-      })(),
-    );
+    const key = this.#key(sessionId);
+    let done: Backfilled = NOTHING;
+    await this.#dual.write(key, () => {
+      // Read now: what is written from here on comes after it.
+      const reading = legacy.read(sessionId);
+      return this.#dual.queue(key, async () => {
+        done = await this.#backfill(sessionId, await reading, { replace });
+      });
+    });
+    return done;
+  }
+
+  /** The same for every session of the dictionary. @param userOf as of `parity` */
+  async backfill({
+    userOf,
+    replace = false,
+  }: { userOf?: (sessionId: string) => UserName; replace?: boolean } = {}): Promise<Backfilled> {
+    let all = NOTHING;
+    for await (const id of this.#legacy().ids()) {
+      const { sessions, copied, refused, diverged } = await this.#storeOf(id, userOf).backfillOf(id, { replace });
+      all = {
+        sessions: all.sessions + sessions,
+        copied: all.copied + copied,
+        refused: all.refused + refused,
+        diverged: [...all.diverged, ...diverged],
+      };
+    }
+    return all;
   }
 
   get counts(): SessionStoreCounts {
@@ -230,6 +263,14 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   /** Resolves when nothing runs any more that was left to run beside requests. */
   async settled(): Promise<void> {
     await this.#dual.settled();
+  }
+
+  async *#parities(userOf?: (sessionId: string) => UserName): AsyncGenerator<SessionParity | null> {
+    for await (const id of this.#legacy().ids()) yield this.#storeOf(id, userOf).parityOf(id);
+  }
+
+  #storeOf(sessionId: string, userOf?: (sessionId: string) => UserName): SessionStore<Message> {
+    return userOf ? this.with({ user: userOf(sessionId) }) : this;
   }
 
   async #read(sessionId: string, limit: number): Promise<ReadSession<Message> | undefined> {
@@ -263,15 +304,40 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
       this.#dual.beside({ side, operation, sessionId }, { work, deadlineMs });
     await this.#dual.write(key, async () => {
       if (!legacy || mode === "off") return this.#dual.queue(key, run.backscroll);
+      // What the dictionary has from before, for a Backscroll that has not heard of it, or was away. It is read now: what
+      // is written from here on has its own turn.
+      const before = operation === "clear" || this.#dual.inStep.has(key) ? undefined : legacy.read(sessionId);
+      const inBackscroll = async (): Promise<void> => {
+        try {
+          const old = await before;
+          if (!this.#dual.inStep.has(key)) await this.#backfill(sessionId, old, { replace: false });
+          await run.backscroll();
+          this.#dual.inStep.set(key, true);
+        } catch (error) {
+          if (!isRefusal(error)) this.#dual.inStep.delete(key);
+          throw error;
+        }
+      };
       if (mode === "legacy-first") {
         await run.legacy(legacy);
-        return other("backscroll", this.#dual.queue(key, run.backscroll));
+        return other("backscroll", this.#dual.queue(key, inBackscroll));
       }
       return this.#dual.queue(key, async () => {
-        await run.backscroll();
+        await inBackscroll();
         await other("legacy", (async () => run.legacy(legacy))());
       });
     });
+  }
+
+  async #backfill(
+    sessionId: string,
+    legacy: LegacySession<Message> | undefined,
+    { replace }: { replace: boolean },
+  ): Promise<Backfilled> {
+    if (!legacy) return NOTHING;
+    const onRefused = (error: unknown): void =>
+      this.#dual.failed({ side: "backscroll", operation: "backfill", sessionId, error });
+    return backfillSession(this.#backscroll, { sessionId, legacy }, { replace, onRefused });
   }
 
   #shadowRead(sessionId: string): void {
@@ -300,6 +366,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   }
 }
 
+const NOTHING: Backfilled = { sessions: 0, copied: 0, refused: 0, diverged: [] };
 const NO_CHANGES: ContextChanges = { set: {}, remove: [], replace: false };
 
 /** @throws {TypeError} naming the option that is wrong */
