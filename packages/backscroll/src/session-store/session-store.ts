@@ -319,8 +319,13 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
         }
       };
       if (mode === "legacy-first") {
-        await run.legacy(legacy);
-        return other("backscroll", this.#dual.queue(key, inBackscroll));
+        const written = (async () => run.legacy(legacy))();
+        const after = this.#dual.queue(key, async () => {
+          await written;
+          await inBackscroll();
+        });
+        await written;
+        return other("backscroll", after);
       }
       return this.#dual.queue(key, async () => {
         await inBackscroll();
