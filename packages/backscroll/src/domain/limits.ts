@@ -13,6 +13,7 @@ export const LIMITS = {
   modelCharsMax: 200,
   metadataBytesMax: 16_384,
   sessionContextBytesMax: 262_144,
+  contextKeysRemovedMax: 1_000,
   partsBytesMax: 4_194_304,
   replyCharsMax: 4_194_304,
   subjectCharsMax: 320,
