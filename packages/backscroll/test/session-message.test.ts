@@ -17,7 +17,15 @@ function stored(given: unknown): Message {
   } = toNewMessage(given);
   return {
     ...rest,
-    ...{ id, parts, model, tokensUsed, latencyMs, metadata, conversationId: "c", seq: 1, version: 1 },
+    id,
+    parts,
+    model,
+    tokensUsed,
+    latencyMs,
+    metadata,
+    conversationId: "c",
+    seq: 1,
+    version: 1,
     status: "complete",
     createdAt: new Date(),
     editedAt: null,

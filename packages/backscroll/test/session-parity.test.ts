@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { messagesToAppend } from "../src/session-store/backfill.ts";
 import { compareSession, parityText, reportParity, type SessionParity } from "../src/session-store/parity.ts";
 
-const says = (texts: string): object[] => [...texts].map((content) => ({ role: "user", content }));
+const says = (texts: string): object[] => texts.split("").map((content) => ({ role: "user", content }));
 const session = (texts: string, context = {}) => ({ messages: says(texts), context });
 
 /** Messages are one letter each. */

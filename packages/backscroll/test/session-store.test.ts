@@ -84,10 +84,12 @@ test("first appends that come at once, on two servers, make one conversation", a
   onTestFinished(drop);
   const servers = [await createServices({ databaseUrl }), await createServices({ databaseUrl })];
   for (const server of servers) onTestFinished(() => server.close());
-  const stores = servers.map((server) => server.sessionStore({ user: ADA }));
+  const [one, other] = servers.map((server) => server.sessionStore({ user: ADA })) as [SessionStore, SessionStore];
   for (let round = 0; round < 5; round += 1) {
-    await Promise.all(Array.from({ length: 10 }, (_, i) => stores[i % 2]?.append(`s${round}`, user(`m${i}`))));
-    const texts = (await stores[0]?.get(`s${round}`))?.messages.map(({ content }) => content);
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : other).append(`s${round}`, user(`m${i}`))),
+    );
+    const texts = (await one.get(`s${round}`))?.messages.map(({ content }) => content);
     expect(texts?.toSorted()).toEqual(Array.from({ length: 10 }, (_, i) => `m${i}`));
     expect(await titlesOf(servers[0] as Services)).toHaveLength(round + 1);
   }
@@ -105,8 +107,9 @@ test("context updates at once, on two servers, lose none of each other's keys", 
   onTestFinished(drop);
   const servers = [await createServices({ databaseUrl }), await createServices({ databaseUrl })];
   for (const server of servers) onTestFinished(() => server.close());
+  const [one, other] = servers.map((server) => server.sessionStore({ user: ADA })) as [SessionStore, SessionStore];
   const updates = Array.from({ length: 20 }, (_, i) =>
-    servers[i % 2]?.sessionStore({ user: ADA }).updateContext("s", { [`k${i}`]: i }),
+    (i % 2 === 0 ? one : other).updateContext("s", { [`k${i}`]: i }),
   );
   await Promise.all(updates);
   const keys = Array.from({ length: 20 }, (_, i) => [`k${i}`, i]);

@@ -59,7 +59,7 @@ export function toNewMessage(given: unknown): NewMessage {
   const parts = lists.flatMap((key) => message[key] as readonly Part[]);
 
   const shape: Shape = {
-    ...(role !== givenRole && { role: String(givenRole) }),
+    ...(role !== givenRole && typeof givenRole === "string" && { role: givenRole }),
     ...(content === null && { content: "null" }),
     ...(content === undefined && { content: "absent" }),
     ...(lists.length > 0 && {

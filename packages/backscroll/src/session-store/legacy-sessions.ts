@@ -15,7 +15,7 @@ export interface LegacySession<Message> {
 }
 
 export interface ContextChanges {
-  readonly set: SessionContext;
+  readonly set: object;
   readonly remove: readonly string[];
   /** true: `set` is all of it */
   readonly replace: boolean;

@@ -264,17 +264,21 @@ function countsText(report: ParityReport): string {
   return `missing ${missing}, extra ${extra}, different ${different}, reordered ${reordered}, in contexts ${contextDifferences}`;
 }
 
+function roleOf(message: JsonValue | undefined): string {
+  const role = (message as JsonObject | undefined)?.["role"];
+  return typeof role === "string" ? role : "no role";
+}
+
 function differenceText({ kind, index, keys, legacy, backscroll }: ParityDifference): string {
-  const role = (value: JsonValue | undefined): string => String((value as JsonObject | undefined)?.["role"] ?? "");
   switch (kind) {
     case "missing":
-      return `missing in Backscroll: message ${index} (${role(legacy)})`;
+      return `missing in Backscroll: message ${index} (${roleOf(legacy)})`;
     case "extra":
-      return `only in Backscroll: message ${index} there (${role(backscroll)})`;
+      return `only in Backscroll: message ${index} there (${roleOf(backscroll)})`;
     case "different":
-      return `different: message ${index} (${role(legacy)}), in ${keys.join(", ")}`;
+      return `different: message ${index} (${roleOf(legacy)}), in ${keys.join(", ")}`;
     case "reordered":
-      return `another order: message ${index} (${role(legacy)})`;
+      return `another order: message ${index} (${roleOf(legacy)})`;
     case "context":
       return `the contexts differ in ${keys.join(", ")}`;
   }

@@ -150,7 +150,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   }
 
   /** `SESSIONS[id]["context"] = context`; a session that is not there begins. */
-  async setContext(sessionId: string, context: SessionContext): Promise<void> {
+  async setContext(sessionId: string, context: object): Promise<void> {
     await this.#changeContext("setContext", sessionId, { set: context, remove: [], replace: true });
   }
 
@@ -161,7 +161,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
    */
   async updateContext(
     sessionId: string,
-    changes: SessionContext,
+    changes: object,
     { remove = [] }: { remove?: readonly string[] } = {},
   ): Promise<void> {
     await this.#changeContext("updateContext", sessionId, { set: changes, remove, replace: false });
