@@ -179,6 +179,26 @@ test("backscroll-first goes on while the dictionary fails; by default that is lo
   expect(lines.join("")).not.toContain("secret");
 });
 
+test("legacy-first fails with the dictionary, and Backscroll is left as it was", async ({ services }) => {
+  const dictionary = legacyDictionary<ChatMessage>({});
+  let isFull = true;
+  const legacy = {
+    ...dictionary,
+    async append(id: string, messages: readonly ChatMessage[]): Promise<void> {
+      if (isFull) throw new Error("the dictionary is full");
+      await dictionary.append(id, messages);
+    },
+  };
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy });
+  await expect(sessions.append("s", user("1"))).rejects.toThrow("the dictionary is full");
+  await sessions.settled();
+  expect(await sessions.with({ mode: "off" }).get("s")).toBeUndefined();
+  isFull = false;
+  await sessions.append("s", user("2"));
+  expect(await sessions.parityOf("s")).toMatchObject({ same: true, backscrollMessages: 1 });
+  expect(sessions.counts).toMatchObject({ legacyFailures: 0, backscrollFailures: 0 });
+});
+
 test("a restart empties the dictionary, which is told as forgotten and is no mismatch", async ({ services }) => {
   const before = services.sessionStore<ChatMessage>({ user: ADA, legacy: {} });
   await before.append("s", [user("1"), user("2")]);

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, vi } from "vitest";
+import { startCached } from "./cache-fixture.ts";
 import type { SessionStore } from "../src/session-store/session-store.ts";
 import { createServices, newSchema, type Services, test } from "./services.ts";
 
@@ -237,6 +238,36 @@ test("a turn in the session and the store see the same messages", async ({ servi
     user("Hello"),
     { role: "assistant", content: turn.assistantMessage.content },
   ]);
+});
+
+test("two servers on one Redis have the same session at once", async () => {
+  const { services, another } = await startCached(0);
+  const other = (await another()).sessionStore({ user: ADA });
+  const one = services.sessionStore({ user: ADA });
+  for (let i = 1; i <= 10; i += 1) {
+    const [writer, reader] = i % 2 === 0 ? [one, other] : [other, one];
+    await writer.append("s", user(String(i)));
+    await writer.updateContext("s", { [`k${i}`]: i });
+    const session = await reader.get("s", { limit: 20 });
+    expect(session?.messages).toHaveLength(i);
+    expect(Object.keys(session?.context ?? {})).toHaveLength(i);
+  }
+  await one.clear("s");
+  expect(await other.get("s")).toBeUndefined();
+});
+
+test("closing waits for what a store has begun", async () => {
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  const first = await createServices({ databaseUrl });
+  const sessions = first.sessionStore<ReturnType<typeof user>>({ user: ADA, legacy: {}, deadlineMs: 1 });
+  const appends = Array.from({ length: 10 }, (_, i) => sessions.append("s", user(String(i))));
+  await first.close();
+  await Promise.all(appends);
+  expect(sessions.counts).toMatchObject({ backscrollFailures: 0 });
+  const second = await createServices({ databaseUrl });
+  onTestFinished(() => second.close());
+  expect((await second.sessionStore({ user: ADA }).get("s"))?.messages).toHaveLength(10);
 });
 
 test("the recent messages of a session come from the cache", async ({ services }) => {
