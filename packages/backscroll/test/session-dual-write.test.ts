@@ -124,8 +124,8 @@ test("a message that Backscroll refuses is in the dictionary all the same, and t
     onFailure: (failure) => failures.push(failure),
   });
   await sessions.append("s", { role: "narrator", content: "Once upon a time" });
-  await sessions.append("not an id", user("Hi"));
-  expect(SESSIONS["s"]?.messages).toHaveLength(1);
+  await sessions.append("s", user("\u0000"));
+  expect(SESSIONS["s"]?.messages).toHaveLength(2);
   expect(failures).toMatchObject([{ error: { code: "invalid_request" } }, { error: { code: "invalid_request" } }]);
 });
 
@@ -245,6 +245,10 @@ test("a session from before both were written is brought over whole with its nex
     });
   }
   expect(sessions.counts).toMatchObject({ backscrollFailures: 2 });
+  legacy["large"] = { messages: [user("1")], context: { a: "x".repeat(300_000) } };
+  await sessions.append("large", user("2"));
+  expect(await sessions.parityOf("large")).toMatchObject({ missing: 0, contextKeys: ["a"], backscrollMessages: 2 });
+  expect(sessions.counts).toMatchObject({ backscrollFailures: 3 });
   legacy["context"] = { messages: [user("1")], context: { a: 1 } };
   await sessions.updateContext("context", { b: 1 });
   expect(await sessions.parityOf("context")).toMatchObject({ same: true, backscrollMessages: 1 });
@@ -299,6 +303,7 @@ test("shadow reads tell of what differs, and of nothing else", async ({ services
   const sessions = services.sessionStore({ user: ADA, legacy: SESSIONS, shadowReads: 1, onMismatch });
   await sessions.append("s", user("1"));
   await sessions.get("s");
+  await sessions.settled();
   await sessions.getContext("s");
   await sessions.settled();
   expect(told).toEqual([]);
@@ -319,6 +324,15 @@ test("a shadow read that fails is counted, and its request is not", async ({ ser
   await sessions.settled();
   await mend();
   expect(failures).toMatchObject([{ side: "backscroll", operation: "shadowRead", sessionId: "s" }]);
+});
+
+test("an onFailure that throws fails no request", async ({ services }) => {
+  const onFailure = (): void => {
+    throw new Error("the host's own");
+  };
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy: {}, onFailure });
+  await sessions.append("s", { role: "narrator", content: "Once" });
+  expect(sessions.counts).toMatchObject({ backscrollFailures: 1 });
 });
 
 test("comparing while both modes write finds no difference that is none", async ({ services }) => {

@@ -145,7 +145,7 @@ test("a message that is refused begins no session", async ({ services }) => {
   for (const message of [{ role: "narrator", content: "x" }, user("\u0000")]) {
     await expect(sessions.append("s", message)).rejects.toMatchObject({ code: "invalid_request" });
   }
-  await expect(sessions.append("a b", user("Hi"))).rejects.toMatchObject({ code: "invalid_request" });
+  await expect(sessions.append("", user("Hi"))).rejects.toMatchObject({ code: "invalid_request" });
   expect(await sessions.has("s")).toBe(false);
   expect(await titlesOf(services)).toEqual([]);
 });
@@ -216,6 +216,20 @@ test("two people's sessions of one name never meet, and each lists their own", a
   expect((await sessions.get("s"))?.messages).toEqual([user("Ada")]);
   expect(await idsOf(sessions)).toEqual(["only-ada", "s"]);
   expect(await idsOf(theirs)).toEqual([]);
+});
+
+test("a session is called as its dictionary calls it", async ({ services }) => {
+  const sessions = services.sessionStore({ user: ADA });
+  const ids = ["ada@example.com", "a b/c?d#e%2F", "räksmörgås 🦐", "..", "__proto__", "x".repeat(320)];
+  for (const id of ids) {
+    await sessions.append(id, user(id));
+    await sessions.updateContext(id, { id });
+  }
+  for (const id of ids) expect(await sessions.get(id)).toMatchObject({ messages: [user(id)], context: { id } });
+  expect((await idsOf(sessions)).toSorted()).toEqual(ids.toSorted());
+  const turn = await services.conversations.sendMessage(ADA, { message: "Hello", sessionId: "ada@example.com" });
+  expect((await sessions.get("ada@example.com"))?.messages).toHaveLength(3);
+  expect(turn.userMessage.seq).toBe(2);
 });
 
 test("all of a user's sessions are listed, however many", async ({ services }) => {

@@ -275,7 +275,10 @@ test("the library has the same sessions", async ({ services }) => {
   expect(put).toMatchObject({ id: "s", conversationId: id, context: { a: 1 } });
   expect(await conversations.getSession(ADA, "s")).toEqual(put);
   await expect(conversations.getSession(BOB, "s")).rejects.toMatchObject({ code: "session_not_found" });
-  await expect(conversations.getSession(ADA, "a b")).rejects.toMatchObject({ code: "invalid_request" });
+  for (const sessionId of ["", "\u0000", "x".repeat(321)]) {
+    await expect(conversations.getSession(ADA, sessionId)).rejects.toMatchObject({ code: "invalid_request" });
+  }
+  await expect(conversations.getSession(ADA, "")).rejects.toMatchObject({ code: "invalid_request" });
   const turn = await conversations.sendMessage(ADA, { message: "hello", sessionId: "s" });
   expect(turn.conversationId).toBe(id);
   const streamed = await conversations.streamMessage(ADA, { message: "hello", sessionId: "new" });

@@ -204,7 +204,9 @@ export function toSessionRef({ userId, sessionId }: SessionName): SessionRef {
 /** @throws {BackscrollError} invalid_request */
 export function checkedRef(at: SessionName, { conversationId, context }: Partial<NewSession> = {}): SessionRef {
   const problems = new Problems();
-  problems.id("session_id", at.sessionId);
+  // Whatever an app's dictionary has for a key; over HTTP it is an id like every other.
+  problems.text("session_id", at.sessionId, { charsMax: LIMITS.sessionIdCharsMax });
+  if (at.sessionId === "") problems.add("session_id", "must not be empty");
   problems.id("conversation_id", conversationId);
   problems.json("context", context, { bytesMax: LIMITS.sessionContextBytesMax });
   problems.throwIfAny();

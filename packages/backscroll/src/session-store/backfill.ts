@@ -20,7 +20,7 @@ export interface Backfilled {
  * Brings over what a session has in the dictionary and lacks in Backscroll.
  *
  * @param replace one that has diverged begins anew, in another conversation
- * @param onRefused told of each message that Backscroll does not take, which is left out
+ * @param onRefused told of each message, and of a context, that Backscroll does not take: it is left out
  */
 export async function backfillSession<Message extends object>(
   backscroll: BackscrollSessions<Message>,
@@ -38,7 +38,7 @@ export async function backfillSession<Message extends object>(
   const isNew = !ours || lacking === null;
   const set = isNew ? legacy.context : onlyKeys(legacy.context, contextKeys);
   if (isNew || Object.keys(set).length > 0) {
-    await backscroll.changeContext(sessionId, { set, remove: [], replace: false });
+    await takenOr(onRefused, backscroll.changeContext(sessionId, { set, remove: [], replace: false }));
   }
   return { sessions: 1, copied, refused: toAppend.length - copied, diverged: [] };
 }
@@ -94,6 +94,15 @@ async function appendWhatIsTaken<Message extends object>(
     await append(messages.slice(from, from + LIMITS.messagesPerSaveMax));
   }
   return taken;
+}
+
+async function takenOr(onRefused: (error: unknown) => void, write: Promise<void>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    onRefused(error);
+  }
 }
 
 function onlyKeys(context: object, keys: readonly string[]): Record<string, unknown> {

@@ -14,6 +14,9 @@ export interface ReadSession<Message> extends LegacySession<Message> {
   readonly hasMore: boolean;
 }
 
+/** Each comes with its context, of 256 KB at most. */
+const SESSIONS_A_PAGE = 50;
+
 /** One user's sessions as a dictionary would have them, in Backscroll. */
 export class BackscrollSessions<Message extends object> {
   readonly #conversations: ConversationService;
@@ -67,10 +70,10 @@ export class BackscrollSessions<Message extends object> {
 
   async *ids(): AsyncGenerator<string> {
     for (let after: string | undefined; ;) {
-      const options = { limit: LIMITS.windowMax, ...(after !== undefined && { after }) };
+      const options = { limit: SESSIONS_A_PAGE, ...(after !== undefined && { after }) };
       const some: readonly Session[] = await this.#conversations.listSessions(this.#user, options);
       for (const { id } of some) yield id;
-      if (some.length < LIMITS.windowMax) return;
+      if (some.length < SESSIONS_A_PAGE) return;
       after = some.at(-1)?.id;
     }
   }

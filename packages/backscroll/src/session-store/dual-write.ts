@@ -46,6 +46,8 @@ export class DualWrite {
   };
   /** sessions, by user, of which Backscroll has what the dictionary has, as far as this process knows */
   readonly inStep = new LRUCache<string, true>({ max: 10_000 });
+  /** sessions, by user, that are compared beside a read at the moment */
+  readonly comparing = new Set<string>();
   readonly #onFailure: (failure: SessionStoreFailure) => void;
   readonly #track: <Result>(operation: Promise<Result>) => Promise<Result>;
   /** by user and session: the last thing that waits for its turn */

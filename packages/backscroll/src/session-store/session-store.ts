@@ -35,7 +35,10 @@ export interface SessionStoreOptions<Message extends SessionMessage> {
   readonly legacy?: SessionDictionary<Message> | LegacySessions<Message>;
   /** default: `legacy-first` where there is a dictionary */
   readonly mode?: SessionStoreMode;
-  /** the share of reads after which both are compared, beside the answer: 0 to 1; default 0 */
+  /**
+   * The share of reads after which the whole session is compared, beside the answer: 0 to 1; default 0. Four at a time;
+   * reads beyond that are not compared.
+   */
   readonly shadowReads?: number;
   /** what `clear` does with the conversation: it stays in the user's history (default), or goes to the trash */
   readonly onClear?: "keep" | "trash";
@@ -314,7 +317,9 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
           await run.backscroll();
           this.#dual.inStep.set(key, true);
         } catch (error) {
-          if (!isRefusal(error)) this.#dual.inStep.delete(key);
+          // What was refused would be again; what failed is brought over with the next write.
+          if (isRefusal(error)) this.#dual.inStep.set(key, true);
+          else this.#dual.inStep.delete(key);
           throw error;
         }
       };
@@ -348,6 +353,11 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   #shadowRead(sessionId: string): void {
     const { legacy, mode, shadowReads, onMismatch } = this.#settings;
     if (!legacy || mode === "off" || Math.random() >= shadowReads) return;
+    const { comparing } = this.#dual;
+    const key = this.#key(sessionId);
+    // Reads must not pile up comparisons behind a side that is slow.
+    if (comparing.has(key) || comparing.size >= COMPARISONS_MAX) return;
+    comparing.add(key);
     const comparison = (async () => {
       try {
         const parity = await this.parityOf(sessionId);
@@ -355,6 +365,8 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
       } catch (error) {
         const side = mode === "legacy-first" ? "backscroll" : "legacy";
         this.#dual.failed({ side, operation: "shadowRead", sessionId, error });
+      } finally {
+        comparing.delete(key);
       }
     })();
     void this.#dual.track(comparison);
@@ -372,6 +384,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
 }
 
 const NOTHING: Backfilled = { sessions: 0, copied: 0, refused: 0, diverged: [] };
+const COMPARISONS_MAX = 4;
 const NO_CHANGES: ContextChanges = { set: {}, remove: [], replace: false };
 
 /** @throws {TypeError} naming the option that is wrong */
@@ -383,10 +396,16 @@ export function createSessionStore<Message extends SessionMessage>(
   const legacy = options.legacy === undefined ? null : toLegacy(options.legacy);
   const { mode = legacy ? "legacy-first" : "off" } = options;
   if (!(shadowReads >= 0 && shadowReads <= 1)) throw new TypeError("shadowReads must be from 0 to 1");
-  const onFailure =
-    options.onFailure ??
-    (({ side, operation, error }: SessionStoreFailure) =>
-      log.warn({ side, operation, err: loggedError(error) }, "a session could not be kept in both places"));
+  const logFailure = ({ side, operation, error }: SessionStoreFailure): void =>
+    log.warn({ side, operation, err: loggedError(error) }, "a session could not be kept in both places");
+  const onFailure = (failure: SessionStoreFailure): void => {
+    try {
+      (options.onFailure ?? logFailure)(failure);
+    } catch (error) {
+      logFailure(failure);
+      log.warn({ err: loggedError(error) }, "onFailure of a session store threw");
+    }
+  };
   const settings = { user, legacy, mode, shadowReads, onClear, deadlineMs, onMismatch };
   return new SessionStore(conversations, { ...settings, mode: checkedMode(settings) }, new DualWrite(onFailure, track));
 }
