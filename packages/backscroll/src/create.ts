@@ -26,12 +26,9 @@ import { openDatabase } from "./postgres/pool.ts";
 import type { Responder } from "./responder/responder.ts";
 import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
-import {
-  createSessionStore,
-  type SessionMessage,
-  type SessionStore,
-  type SessionStoreOptions,
-} from "./session-store/session-store.ts";
+import { createSessionStore } from "./session-store/create-session-store.ts";
+import type { SessionStore } from "./session-store/session-store.ts";
+import type { SessionMessage, SessionStoreOptions } from "./session-store/session-store-options.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import type { Deps } from "./service/deps.ts";
 import { listenForErasures } from "./service/erase-user.ts";

@@ -34,4 +34,5 @@ export {
   type SessionDictionary,
 } from "./session-store/legacy-sessions.ts";
 export { type ParityDifference, type ParityReport, parityText, type SessionParity } from "./session-store/parity.ts";
-export type { SessionMessage, SessionStore, SessionStoreOptions } from "./session-store/session-store.ts";
+export type { SessionStore } from "./session-store/session-store.ts";
+export type { SessionMessage, SessionStoreOptions } from "./session-store/session-store-options.ts";

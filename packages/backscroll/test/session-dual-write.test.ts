@@ -5,6 +5,9 @@ import { legacyDictionary } from "../src/session-store/legacy-sessions.ts";
 import { parityText, type SessionParity } from "../src/session-store/parity.ts";
 import type { SessionStoreFailure } from "../src/session-store/dual-write.ts";
 import type { SessionStore } from "../src/session-store/session-store.ts";
+import { cachedAs } from "../src/domain/session.ts";
+import { toSessionRef } from "../src/service/sessions.ts";
+import { resolveUser } from "../src/service/users.ts";
 import { createServices, newSchema, type Services, test } from "./services.ts";
 
 const ADA = "ada@example.com";
@@ -115,6 +118,22 @@ test("legacy-first goes on while Backscroll fails: it is counted and told, and b
   expect(await sessions.backfill()).toEqual({ sessions: 2, copied: 0, refused: 0, diverged: [] });
 });
 
+test("a session that Backscroll could not clear is cleared with its next write: nothing of it comes back", async ({
+  services,
+}) => {
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy: {} });
+  await sessions.append("s", user("old"));
+  await sessions.setContext("s", { old: true });
+  const mend = await breakTable(services, "sessions");
+  await sessions.clear("s");
+  expect(await sessions.get("s")).toBeUndefined();
+  await mend();
+  expect(sessions.counts).toMatchObject({ backscrollFailures: 1 });
+  await sessions.append("s", user("new"));
+  expect(await sessions.with({ mode: "off" }).get("s")).toMatchObject({ messages: [user("new")], context: {} });
+  expect((await services.conversations.listUserConversations(ADA)).pagination.total).toBe(2);
+});
+
 test("a message that Backscroll refuses is in the dictionary all the same, and told", async ({ services }) => {
   const SESSIONS: Record<string, ChatSession> = {};
   const failures: SessionStoreFailure[] = [];
@@ -153,6 +172,14 @@ test("backscroll-first fails with Backscroll, and leaves the dictionary as it wa
   expect(SESSIONS).toEqual({});
   await mend();
   await sessions.append("s", user("1"));
+  const mendAgain = await breakTable(services, "sessions");
+  await services.deps.cache.changed(
+    cachedAs(toSessionRef({ userId: await resolveUser(services.deps, ADA), sessionId: "s" })),
+  );
+  await expect(sessions.clear("s")).rejects.toThrow('relation "sessions" does not exist');
+  await mendAgain();
+  await sessions.append("s", user("2"));
+  expect((await sessions.get("s"))?.messages).toEqual([user("1"), user("2")]);
   expect(await sessions.parity()).toMatchObject({ sessions: 1, same: 1 });
 });
 
@@ -165,17 +192,20 @@ test("backscroll-first goes on while the dictionary fails; by default that is lo
   onTestFinished(() => services.close());
   const broken = {
     ...legacyDictionary<ChatMessage>({}),
+    async read(): Promise<never> {
+      throw new Error("the dictionary is away");
+    },
     append() {
       throw new Error("the dictionary is full");
     },
   };
-  const sessions = services.sessionStore({ user: ADA, legacy: broken, mode: "backscroll-first" });
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy: broken, mode: "backscroll-first" });
   await sessions.append("my-secret-session", user("my secret"));
   expect((await sessions.get("my-secret-session"))?.messages).toEqual([user("my secret")]);
-  expect(sessions.counts).toMatchObject({ legacyFailures: 1 });
+  expect(sessions.counts).toMatchObject({ legacyFailures: 2 });
   const told = lines.filter((line) => line.includes("kept in both places"));
-  expect(told).toHaveLength(1);
-  expect(told[0]).toContain('"operation":"append"');
+  expect(told).toHaveLength(2);
+  expect(told[1]).toContain('"operation":"append"');
   expect(lines.join("")).not.toContain("secret");
 });
 

@@ -46,6 +46,11 @@ export class DualWrite {
   };
   /** sessions, by user, of which Backscroll has what the dictionary has, as far as this process knows */
   readonly inStep = new LRUCache<string, true>({ max: 10_000 });
+  /**
+   * Sessions, by user, that Backscroll could not clear: it does before anything else is written to them. And what becomes
+   * of their conversations.
+   */
+  readonly owedClears = new LRUCache<string, "keep" | "trash">({ max: 10_000 });
   /** sessions, by user, that are compared beside a read at the moment */
   readonly comparing = new Set<string>();
   readonly #onFailure: (failure: SessionStoreFailure) => void;

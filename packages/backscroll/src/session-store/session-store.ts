@@ -1,70 +1,26 @@
 import { invalidRequest } from "../domain/errors.ts";
-import { loggedError } from "../domain/logged-error.ts";
 import { toNewMessage } from "../domain/session-message.ts";
 import type { NewMessage } from "../domain/message.ts";
 import type { UserName } from "../domain/user.ts";
 import type { ConversationService } from "../service/conversation-service.ts";
 import { type Backfilled, backfillSession, isRefusal } from "./backfill.ts";
 import { BackscrollSessions, type ReadSession } from "./backscroll-sessions.ts";
-import {
-  DualWrite,
-  type SessionStoreCounts,
-  type SessionStoreFailure,
-  type SessionStoreMode,
-  type Side,
-} from "./dual-write.ts";
+import type { DualWrite, SessionStoreCounts, SessionStoreMode, Side } from "./dual-write.ts";
 import {
   type ContextChanges,
-  legacyDictionary,
   type LegacySession,
   type LegacySessions,
   type SessionContext,
-  type SessionDictionary,
 } from "./legacy-sessions.ts";
+import { checkedMode, type SessionMessage, type SessionStoreSettings } from "./session-store-options.ts";
 import { compareSession, type ParityReport, reportParity, type SessionParity } from "./parity.ts";
 
-/** A message as apps keep it: extra keys, lists of parts and tool calls come back as they were given. */
-export interface SessionMessage {
-  readonly role: string;
-}
-
-export interface SessionStoreOptions<Message extends SessionMessage> {
-  /** whose sessions they are; `with` gives the same store for another user */
-  readonly user: UserName;
-  /** the old dictionary, an object or Map by session id: both are written */
-  readonly legacy?: SessionDictionary<Message> | LegacySessions<Message>;
-  /** default: `legacy-first` where there is a dictionary */
-  readonly mode?: SessionStoreMode;
-  /**
-   * The share of reads after which the whole session is compared, beside the answer: 0 to 1; default 0. Four at a time;
-   * reads beyond that are not compared.
-   */
-  readonly shadowReads?: number;
-  /** what `clear` does with the conversation: it stays in the user's history (default), or goes to the trash */
-  readonly onClear?: "keep" | "trash";
-  /** how long a request waits for the side that it does not read from; default 1000 */
-  readonly deadlineMs?: number;
-  /** told of every shadow read that found a difference */
-  readonly onMismatch?: (parity: SessionParity) => void;
-  /** told of what failed on the other side; by default it is logged */
-  readonly onFailure?: (failure: SessionStoreFailure) => void;
-}
-
-/** What `createBackscroll` gives a store. */
-export interface SessionStoreParts {
-  readonly conversations: ConversationService;
-  readonly log: { warn(fields: object, message: string): void };
-  readonly track: <Result>(operation: Promise<Result>) => Promise<Result>;
-}
-
-interface Settings<Message extends SessionMessage> {
-  readonly user: UserName;
-  readonly legacy: LegacySessions<Message> | null;
-  readonly mode: SessionStoreMode;
-  readonly shadowReads: number;
-  readonly onClear: "keep" | "trash";
-  readonly deadlineMs: number;
-  readonly onMismatch: (parity: SessionParity) => void;
+/** One change of a session, for both sides. */
+interface Change<Message extends SessionMessage> {
+  readonly legacy: (legacy: LegacySessions<Message>) => Promise<void> | void;
+  readonly backscroll: () => Promise<void>;
+  /** it ends the session, whose conversation stays or goes to the trash */
+  readonly clears?: "keep" | "trash";
 }
 
 /**
@@ -77,12 +33,12 @@ interface Settings<Message extends SessionMessage> {
  */
 export class SessionStore<Message extends SessionMessage = SessionMessage & Record<string, unknown>> {
   readonly #conversations: ConversationService;
-  readonly #settings: Settings<Message>;
+  readonly #settings: SessionStoreSettings<Message>;
   readonly #dual: DualWrite;
   readonly #backscroll: BackscrollSessions<Message>;
 
   /** Made by `Backscroll.sessionStore`. */
-  constructor(conversations: ConversationService, settings: Settings<Message>, dual: DualWrite) {
+  constructor(conversations: ConversationService, settings: SessionStoreSettings<Message>, dual: DualWrite) {
     this.#conversations = conversations;
     this.#settings = settings;
     this.#dual = dual;
@@ -178,6 +134,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
     await this.#write("clear", sessionId, {
       legacy: (legacy) => legacy.delete(sessionId),
       backscroll: () => this.#backscroll.delete(sessionId, conversation),
+      clears: conversation,
     });
   }
 
@@ -233,7 +190,8 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
     let done: Backfilled = NOTHING;
     await this.#dual.write(key, () => {
       // Read now: what is written from here on comes after it.
-      const reading = legacy.read(sessionId);
+      const reading = (async () => legacy.read(sessionId))();
+      reading.catch(() => undefined); // it may fail before its turn comes
       return this.#dual.queue(key, async () => {
         done = await this.#backfill(sessionId, await reading, { replace });
       });
@@ -293,50 +251,69 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   }
 
   /** First the side that is read from, then the other. The dictionary, when it is read from, has it at once. */
-  async #write(
-    operation: string,
-    sessionId: string,
-    run: {
-      legacy: (legacy: LegacySessions<Message>) => Promise<void> | void;
-      backscroll: () => Promise<void>;
-    },
-  ): Promise<void> {
+  async #write(operation: string, sessionId: string, change: Change<Message>): Promise<void> {
     const { legacy, mode, deadlineMs } = this.#settings;
     const key = this.#key(sessionId);
     const other = (side: Side, work: Promise<void>): Promise<void> =>
       this.#dual.beside({ side, operation, sessionId }, { work, deadlineMs });
     await this.#dual.write(key, async () => {
-      if (!legacy || mode === "off") return this.#dual.queue(key, run.backscroll);
-      // What the dictionary has from before, for a Backscroll that has not heard of it, or was away. It is read now: what
-      // is written from here on has its own turn.
-      const before = operation === "clear" || this.#dual.inStep.has(key) ? undefined : legacy.read(sessionId);
-      const inBackscroll = async (): Promise<void> => {
-        try {
-          const old = await before;
-          if (!this.#dual.inStep.has(key)) await this.#backfill(sessionId, old, { replace: false });
-          await run.backscroll();
-          this.#dual.inStep.set(key, true);
-        } catch (error) {
-          // What was refused would be again; what failed is brought over with the next write.
-          if (isRefusal(error)) this.#dual.inStep.set(key, true);
-          else this.#dual.inStep.delete(key);
-          throw error;
-        }
-      };
+      if (!legacy || mode === "off") return this.#dual.queue(key, change.backscroll);
+      const before = this.#readBefore(legacy, { operation, sessionId, change });
+      const inDictionary = async (): Promise<void> => change.legacy(legacy);
       if (mode === "legacy-first") {
-        const written = (async () => run.legacy(legacy))();
+        const written = inDictionary();
         const after = this.#dual.queue(key, async () => {
           await written;
-          await inBackscroll();
+          await this.#writeAfter(sessionId, await before, change);
         });
         await written;
         return other("backscroll", after);
       }
       return this.#dual.queue(key, async () => {
-        await inBackscroll();
-        await other("legacy", (async () => run.legacy(legacy))());
+        await this.#writeAfter(sessionId, await before, change);
+        await other("legacy", inDictionary());
       });
     });
+  }
+
+  /**
+   * What the dictionary has from before, for a Backscroll that has not heard of the session, or was away. It is read as
+   * soon as this is called: what is written from then on has its own turn. Never rejects.
+   */
+  async #readBefore(
+    legacy: LegacySessions<Message>,
+    { operation, sessionId, change }: { operation: string; sessionId: string; change: Change<Message> },
+  ): Promise<LegacySession<Message> | undefined> {
+    if (change.clears || this.#dual.inStep.has(this.#key(sessionId))) return undefined;
+    try {
+      return await legacy.read(sessionId);
+    } catch (error) {
+      this.#dual.failed({ side: "legacy", operation, sessionId, error });
+      return undefined;
+    }
+  }
+
+  async #writeAfter(
+    sessionId: string,
+    before: LegacySession<Message> | undefined,
+    { backscroll, clears }: Change<Message>,
+  ): Promise<void> {
+    const { inStep, owedClears } = this.#dual;
+    const key = this.#key(sessionId);
+    try {
+      const owed = owedClears.get(key);
+      if (owed) await this.#backscroll.delete(sessionId, owed);
+      owedClears.delete(key);
+      if (!inStep.has(key)) await this.#backfill(sessionId, before, { replace: false });
+      await backscroll();
+      inStep.set(key, true);
+    } catch (error) {
+      // What was refused would be again; what failed is brought over with the next write.
+      if (isRefusal(error)) inStep.set(key, true);
+      else inStep.delete(key);
+      if (clears && this.#settings.mode === "legacy-first") owedClears.set(key, clears);
+      throw error;
+    }
   }
 
   async #backfill(
@@ -386,47 +363,6 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
 const NOTHING: Backfilled = { sessions: 0, copied: 0, refused: 0, diverged: [] };
 const COMPARISONS_MAX = 4;
 const NO_CHANGES: ContextChanges = { set: {}, remove: [], replace: false };
-
-/** @throws {TypeError} naming the option that is wrong */
-export function createSessionStore<Message extends SessionMessage>(
-  { conversations, log, track }: SessionStoreParts,
-  options: SessionStoreOptions<Message>,
-): SessionStore<Message> {
-  const { user, shadowReads = 0, onClear = "keep", deadlineMs = 1_000, onMismatch = () => undefined } = options;
-  const legacy = options.legacy === undefined ? null : toLegacy(options.legacy);
-  const { mode = legacy ? "legacy-first" : "off" } = options;
-  if (!(shadowReads >= 0 && shadowReads <= 1)) throw new TypeError("shadowReads must be from 0 to 1");
-  const logFailure = ({ side, operation, error }: SessionStoreFailure): void =>
-    log.warn({ side, operation, err: loggedError(error) }, "a session could not be kept in both places");
-  const onFailure = (failure: SessionStoreFailure): void => {
-    try {
-      (options.onFailure ?? logFailure)(failure);
-    } catch (error) {
-      logFailure(failure);
-      log.warn({ err: loggedError(error) }, "onFailure of a session store threw");
-    }
-  };
-  const settings = { user, legacy, mode, shadowReads, onClear, deadlineMs, onMismatch };
-  return new SessionStore(conversations, { ...settings, mode: checkedMode(settings) }, new DualWrite(onFailure, track));
-}
-
-function checkedMode({ mode, legacy }: { mode: SessionStoreMode; legacy: object | null }): SessionStoreMode {
-  if (!["legacy-first", "backscroll-first", "off"].includes(mode)) {
-    throw new TypeError("mode must be legacy-first, backscroll-first or off");
-  }
-  if (mode !== "off" && !legacy) throw new TypeError(`the mode ${mode} needs a \`legacy\` dictionary`);
-  return mode;
-}
-
-function toLegacy<Message extends object>(
-  legacy: SessionDictionary<Message> | LegacySessions<Message>,
-): LegacySessions<Message> {
-  return isLegacySessions<Message>(legacy) ? legacy : legacyDictionary<Message>(legacy);
-}
-
-function isLegacySessions<Message>(legacy: object): legacy is LegacySessions<Message> {
-  return !(legacy instanceof Map) && typeof Reflect.get(legacy, "read") === "function";
-}
 
 /** @returns what gives the result, or throws what was thrown, later */
 function attempt(run: () => readonly NewMessage[]): () => readonly NewMessage[] {
