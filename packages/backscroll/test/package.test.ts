@@ -8,7 +8,7 @@ import { temporaryDirectory } from "./service-process.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const CONSUMER = `
-import { type Backscroll, BackscrollError, createBackscroll, type Message } from "backscroll";
+import { type Backscroll, BackscrollError, createBackscroll, type Message, parityText } from "backscroll";
 import { BackscrollApiError, createClient } from "backscroll-client";
 
 const backscroll: Backscroll = await createBackscroll({ logLevel: "silent" });
@@ -20,6 +20,13 @@ if (!(failure instanceof BackscrollError)) throw new Error("expected BackscrollE
 const client = createClient({ baseUrl: "http://localhost", fetch: async (input, init) => backscroll.fetch(new Request(input, init)) });
 const absent: unknown = await client.getConversation("absent").catch((error: unknown) => error);
 if (!(absent instanceof BackscrollApiError)) throw new Error("expected BackscrollApiError");
+interface Said { role: "user" | "assistant"; content: string }
+const SESSIONS: Record<string, { messages: Said[]; context: { city?: string } }> = {};
+const sessions = backscroll.sessionStore({ user: "ada@example.com", legacy: SESSIONS });
+await sessions.append("tab", { role: "user", content: "Hello" });
+const shown: readonly Said[] = (await sessions.with({ mode: "backscroll-first" }).get("tab", { limit: 20 }))?.messages ?? [];
+if (shown[0]?.content !== "Hello") throw new Error("expected what was appended");
+if (!parityText(await sessions.parity()).startsWith("1 session compared: 1 the same")) throw new Error("expected parity");
 const page = await backscroll.fetch(new Request("http://localhost/"));
 const [, script = ""] = /<script type="module"[^>]* src="([^"]+)"/.exec(await page.text()) ?? [];
 const asset = await backscroll.fetch(new Request(new URL(script, "http://localhost/")));

@@ -244,7 +244,7 @@ export async function reportParity(compared: AsyncIterable<SessionParity | null>
 export function parityText(report: ParityReport): string {
   const { sessions, same, mismatched, unsettled, forgotten } = report;
   const lines = [
-    `${sessions} sessions compared: ${same} the same, ${mismatched} mismatched` +
+    `${sessions} ${sessions === 1 ? "session" : "sessions"} compared: ${same} the same, ${mismatched} mismatched` +
       (unsettled > 0 ? `, ${unsettled} written to meanwhile` : ""),
     `  ${countsText(report)}` + (forgotten > 0 ? `; ${forgotten} that the dictionary has forgotten` : ""),
   ];
