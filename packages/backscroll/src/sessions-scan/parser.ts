@@ -1,0 +1,95 @@
+import { extname } from "node:path";
+import type { NapiLang } from "@ast-grep/napi/types/lang.js";
+import type { SgNode } from "@ast-grep/napi";
+import type { Language, Node, SourceFile } from "./tree.ts";
+
+type AstGrep = typeof import("@ast-grep/napi");
+
+export interface Parser {
+  parse(path: string, text: string): SourceFile;
+}
+
+/** The parser is not installed: 15 MB of binaries that a service never needs. */
+export class ParserMissingError extends Error {
+  override readonly name = "ParserMissingError";
+}
+
+const LANGUAGES: Readonly<Record<string, { language: Language; grammar: string }>> = {
+  ".py": { language: "python", grammar: "python" },
+  ".pyi": { language: "python", grammar: "python" },
+  ".js": { language: "javascript", grammar: "JavaScript" },
+  ".jsx": { language: "javascript", grammar: "JavaScript" },
+  ".mjs": { language: "javascript", grammar: "JavaScript" },
+  ".cjs": { language: "javascript", grammar: "JavaScript" },
+  ".ts": { language: "typescript", grammar: "TypeScript" },
+  ".mts": { language: "typescript", grammar: "TypeScript" },
+  ".cts": { language: "typescript", grammar: "TypeScript" },
+  ".tsx": { language: "typescript", grammar: "Tsx" },
+};
+
+export const EXTENSIONS: ReadonlySet<string> = new Set(Object.keys(LANGUAGES));
+
+/** A grammar may be registered once in a process. */
+let registered = false;
+
+/** @throws {ParserMissingError} the optional packages are not there */
+export async function createParser(): Promise<Parser> {
+  const { napi, python } = await loadParser();
+  if (!registered) napi.registerDynamicLanguage({ python });
+  registered = true;
+  return { parse: (path, text) => parseFile(napi, path, text) };
+}
+
+async function loadParser(): Promise<{ napi: AstGrep; python: typeof import("@ast-grep/lang-python") }> {
+  try {
+    const [napi, python] = await Promise.all([import("@ast-grep/napi"), import("@ast-grep/lang-python")]);
+    return { napi, python: python.default };
+  } catch (error) {
+    throw new ParserMissingError(
+      "the parser is not installed: `npm install @ast-grep/napi @ast-grep/lang-python` beside backscroll, or " +
+        "`npx -p backscroll -p @ast-grep/napi -p @ast-grep/lang-python backscroll sessions scan <dir>`",
+      { cause: error },
+    );
+  }
+}
+
+function parseFile(napi: AstGrep, path: string, text: string): SourceFile {
+  const { language, grammar } = LANGUAGES[extname(path)]!;
+  let root = napi.parse(grammar as NapiLang, text).root();
+  let broken = brokenLines(root);
+  if (broken.length > 0 && grammar === "JavaScript") {
+    // Flow annotates types nearly as TypeScript does.
+    const typed = napi.parse("Tsx" as NapiLang, text).root();
+    const brokenTyped = brokenLines(typed);
+    if (brokenTyped.length < broken.length) [root, broken] = [typed, brokenTyped];
+  }
+  const file: Omit<SourceFile, "root"> & { root?: Node } = { path, language, text, brokenLines: broken };
+  file.root = copy(root, null, file as SourceFile);
+  return file as SourceFile;
+}
+
+function brokenLines(root: SgNode): number[] {
+  return root.findAll({ rule: { kind: "ERROR" } }).map((node) => node.range().start.line + 1);
+}
+
+/** What stands between the parts of an expression and means nothing here. */
+const LEFT_OUT = new Set(["comment", "optional_chain", "html_comment"]);
+
+function copy(from: SgNode, parent: Node | null, file: SourceFile): Node {
+  const { start, end } = from.range();
+  const children: Node[] = [];
+  const node: Node = {
+    kind: String(from.kind()),
+    start: start.index,
+    end: end.index,
+    line: start.line + 1,
+    parent,
+    children,
+    file,
+    view: null,
+  };
+  for (const child of from.namedChildren()) {
+    if (!LEFT_OUT.has(String(child.kind()))) children.push(copy(child, node, file));
+  }
+  return node;
+}

@@ -1,0 +1,269 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createFollower, type Follower, type Tree } from "./bindings.ts";
+import { findCandidates, MAKES_DICTIONARY } from "./candidates.ts";
+import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts";
+import { judge } from "./evidence.ts";
+import { createModules, specifiersIn } from "./modules.ts";
+import { createParser, EXTENSIONS, type Parser } from "./parser.ts";
+import { findSourceFiles } from "./source-files.ts";
+import { enclosing } from "./surroundings.ts";
+import type { Language, SourceFile } from "./tree.ts";
+import { looksLikeMessage, namesConversations } from "./vocabulary.ts";
+import { textOf } from "./tree.ts";
+
+/** One place that touches a session dictionary. */
+export interface Use {
+  /** relative to the scanned directory */
+  readonly file: string;
+  /** from 1 */
+  readonly line: number;
+  readonly pattern: Pattern;
+  /** what it is part of, as the source has it, its first line */
+  readonly code: string;
+  readonly language: Language;
+  /** why it is unclassified, or what else is to be known */
+  readonly reason: string | null;
+  /** the dictionary's name, where it is made */
+  readonly dictionary: string;
+  readonly details: UseDetails;
+  readonly place: Place;
+}
+
+/** Where in the file, in UTF-16 code units, and in what. */
+export interface Place {
+  readonly start: number;
+  readonly end: number;
+  readonly statement: { readonly start: number; readonly end: number; readonly kind: string };
+  /** the function around it is `async`, or there is none and the module may wait */
+  readonly mayAwait: boolean;
+}
+
+export interface FoundDictionary {
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+  readonly uses: number;
+}
+
+export interface LeftOut {
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+  readonly why: string;
+}
+
+export interface Problem {
+  readonly file: string;
+  readonly line: number | null;
+  readonly what: string;
+}
+
+export interface ScanResult {
+  /** how many files of the two languages were looked at */
+  readonly files: number;
+  readonly dictionaries: readonly FoundDictionary[];
+  /** by file and line */
+  readonly uses: readonly Use[];
+  /** what was read and not taken for a dictionary of sessions, though it is near one */
+  readonly leftOut: readonly LeftOut[];
+  /** what could not be read or parsed */
+  readonly problems: readonly Problem[];
+}
+
+/** A bundle is nobody's source, and its tree would take the memory of hundreds of others. */
+const FILE_BYTES_MAX = 1_000_000;
+
+/**
+ * Finds every use of every session dictionary below a directory. Nothing is run or imported. All files are read once, those that
+ * may make a dictionary are parsed, and those that a dictionary leads to stay in memory until the end.
+ *
+ * @throws {ParserMissingError} the parser's packages are not installed
+ */
+export async function scanSessions(
+  directory: string,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<ScanResult> {
+  const parser = await createParser();
+  const problems = new Map<string, Problem>();
+  const problem = (file: string, what: string, line: number | null = null): void =>
+    void problems.set(`${file} ${line} ${what}`, { file, line, what });
+  const paths = await findSourceFiles(directory, EXTENSIONS, problem);
+  const tree = createTree(directory, paths, { parser, problem });
+  const follower = createFollower(tree);
+
+  for (const [i, path] of paths.entries()) {
+    tree.index(path);
+    onProgress(i + 1, paths.length);
+  }
+  const dictionaries: Dictionary[] = [];
+  for (const path of tree.mayMake) {
+    if (tree.isNear(path)) dictionaries.push(...candidatesOf(follower, path));
+  }
+  for (const dictionary of dictionaries) follower.follow(dictionary);
+  return report(paths.length, dictionaries, [...problems.values()]);
+}
+
+function candidatesOf(follower: Follower, path: string): Dictionary[] {
+  const open = follower.open(path);
+  return open ? findCandidates(open.file, open.scopes) : [];
+}
+
+interface IndexedTree extends Tree {
+  readonly mayMake: ReadonlySet<string>;
+  index(path: string): void;
+  /** Whether its text, or that of a file which imports it, speaks of messages or sessions at all. */
+  isNear(path: string): boolean;
+}
+
+function createTree(
+  directory: string,
+  paths: readonly string[],
+  { parser, problem }: { parser: Parser; problem: (file: string, what: string, line?: number) => void },
+): IndexedTree {
+  const modules = createModules(paths);
+  const importers = new Map<string, Set<string>>();
+  const mayMake = new Set<string>();
+  const talks = new Set<string>();
+
+  function text(path: string): string | null {
+    try {
+      const bytes = readFileSync(join(directory, path));
+      if (bytes.length > FILE_BYTES_MAX) {
+        problem(path, `larger than ${FILE_BYTES_MAX / 1_000_000} MB: left out`);
+        return null;
+      }
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch (error) {
+      const isText = error instanceof TypeError;
+      problem(
+        path,
+        isText ? "is not UTF-8: left out" : `cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}`,
+      );
+      return null;
+    }
+  }
+
+  return {
+    mayMake,
+    index(path) {
+      const source = text(path);
+      if (source === null) return;
+      if (MAKES_DICTIONARY.test(source)) mayMake.add(path);
+      if (looksLikeMessage(source) || namesConversations(source)) talks.add(path);
+      const language = languageOf(path);
+      for (const specifier of specifiersIn(source, language)) {
+        for (const imported of modules.resolve(path, language, specifier)) {
+          importers.set(imported, (importers.get(imported) ?? new Set()).add(path));
+        }
+      }
+    },
+    isNear: (path) => talks.has(path) || [...(importers.get(path) ?? [])].some((importer) => talks.has(importer)),
+    read(path) {
+      const source = text(path);
+      if (source === null) return null;
+      let file: SourceFile;
+      try {
+        file = parser.parse(path, source);
+      } catch (error) {
+        problem(path, error instanceof RangeError ? "nested too deeply: left out" : `does not parse: ${String(error)}`);
+        return null;
+      }
+      const [line] = file.brokenLines;
+      if (line !== undefined) problem(path, "does not parse here; the rest of the file was looked at", line);
+      return file;
+    },
+    resolve: (file, specifier) => modules.resolve(file.path, file.language, specifier),
+    importers(path, name) {
+      const known = [...(importers.get(path) ?? [])];
+      const mentions = new RegExp(`\\b${escaped(name)}\\b|import\\s*\\*|export\\s*\\*`);
+      return name === "default" || name === "*" ? known : known.filter((other) => mentions.test(text(other) ?? ""));
+    },
+    mentioning(first, second) {
+      const pattern = new RegExp(`\\b${escaped(first)}\\s*\\??\\.\\s*${escaped(second)}\\b`);
+      return paths.filter((path) => pattern.test(text(path) ?? ""));
+    },
+  };
+}
+
+function escaped(name: string): string {
+  return name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+function languageOf(path: string): Language {
+  return /\.pyi?$/.test(path) ? "python" : /\.[cm]?tsx?$/.test(path) ? "typescript" : "javascript";
+}
+
+function report(files: number, candidates: readonly Dictionary[], problems: Problem[]): ScanResult {
+  const dictionaries: FoundDictionary[] = [];
+  const leftOut: LeftOut[] = [];
+  const uses: Use[] = [];
+  for (const dictionary of candidates) {
+    const at = { name: dictionary.name, file: dictionary.file.path, line: dictionary.node.line };
+    const verdict = judge(dictionary);
+    if (!verdict.isSessions) {
+      if (verdict.doubt !== null) leftOut.push({ ...at, why: verdict.doubt });
+      continue;
+    }
+    const found = withoutDoubles(dictionary.uses).map((use) => toUse(dictionary, use));
+    dictionaries.push({ ...at, uses: found.length });
+    uses.push(...found);
+  }
+  const inOrder = (a: { file: string; line: number | null }, b: { file: string; line: number | null }): number =>
+    a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1;
+  return {
+    files,
+    dictionaries: dictionaries.toSorted(inOrder),
+    uses: uses.toSorted((a, b) => inOrder(a, b) || a.place.start - b.place.start),
+    leftOut: leftOut.toSorted(inOrder),
+    problems: problems.toSorted(inOrder),
+  };
+}
+
+const WRITES = new Set<Pattern>(["append", "trim", "write-back", "create", "clear"]);
+
+/** `s["m"] = s["m"][-20:]` is one thing, a trim, and not a read as well; two equal uses of a line are one. */
+function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
+  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && /assign|call|declarator/.test(node.kind));
+  const seen = new Set<string>();
+  return uses.filter(({ pattern, start, node }) => {
+    const isPart = writes.some(
+      (write) =>
+        write.node !== node &&
+        write.node.file === node.file &&
+        write.node.start <= start.start &&
+        node.end <= write.node.end &&
+        start.start > write.start.start &&
+        /^(read|last-n)$/.test(pattern),
+    );
+    const key = `${node.file.path} ${start.line} ${pattern} ${enclosing(node).statement.start} ${pattern === "append" ? start.start : ""}`;
+    if (isPart || seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }: FoundUse): Use {
+  const { statement, mayAwait } = enclosing(node);
+  const { file } = node;
+  return {
+    file: file.path,
+    line: start.line,
+    pattern,
+    code: firstLine(textOf(statement)),
+    language: file.language,
+    reason,
+    dictionary: dictionary.name,
+    details,
+    place: {
+      start: node.start,
+      end: node.end,
+      statement: { start: statement.start, end: statement.end, kind: statement.kind },
+      mayAwait,
+    },
+  };
+}
+
+function firstLine(code: string): string {
+  return code.split("\n", 1)[0]!.trim();
+}

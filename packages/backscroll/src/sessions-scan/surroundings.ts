@@ -1,0 +1,46 @@
+import type { Node } from "./tree.ts";
+import { isFunction, viewOf } from "./view.ts";
+
+export interface Surroundings {
+  readonly statement: Node;
+  readonly mayAwait: boolean;
+}
+
+const STATEMENT = /_statement$|_declaration$|_definition$|^(assignment|decorated_definition)$/;
+const BODIES = new Set([
+  "module",
+  "program",
+  "block",
+  "statement_block",
+  "class_body",
+  "switch_case",
+  "switch_default",
+]);
+
+/** The statement that a node is in, and whether one may wait there. */
+export function enclosing(node: Node): Surroundings {
+  let statement = node;
+  while (statement.parent && !isStatement(statement)) statement = statement.parent;
+  let around: Node | null = node;
+  while (around && !isFunction(around)) around = around.parent;
+  const view = around && viewOf(around);
+  const mayAwait = view?.is === "function" ? view.isAsync && isInBody(node, view.body) : isModule(node);
+  return { statement, mayAwait };
+}
+
+function isStatement(node: Node): boolean {
+  return (
+    node.parent !== null &&
+    BODIES.has(node.parent.kind) &&
+    (STATEMENT.test(node.kind) || node.parent.kind !== "class_body")
+  );
+}
+
+function isInBody(node: Node, body: Node): boolean {
+  return body.start <= node.start && node.end <= body.end;
+}
+
+/** Only an ES module waits at its top; a file that requires is none. */
+function isModule({ file }: Node): boolean {
+  return file.language !== "python" && /^\s*(import|export)\b/m.test(file.text) && !/\brequire\(/.test(file.text);
+}

@@ -1,0 +1,56 @@
+/** The words by which people call things of a conversation. Names decide nothing alone: see `evidence.ts`. */
+
+const MESSAGES =
+  /^_*(messages?|msgs?|(chat|message|conversation|dialog)?_?history|history|conversations?|turns|transcript|dialog(ue)?s?|exchanges|logs?|chat_?log|chats?|(message|msg)_?(list|log)|(past|previous)_?messages|thread|contents)$/i;
+const CONTEXT =
+  /^_*(context|ctx|state|metadata|meta|data|vars|variables|slots|profile|pref(erence)?s|settings|attributes)$/i;
+
+export function isMessagesField(name: string): boolean {
+  return MESSAGES.test(name);
+}
+
+export function isContextField(name: string): boolean {
+  return CONTEXT.test(name);
+}
+
+/** Of a dictionary: `SESSIONS`, `chat_histories`, `conversationStore`. */
+export function namesConversations(name: string): boolean {
+  return /session|chat|conv(o|ersation)|histor|dialog|thread|transcript|messages|msgs|memor(y|ies)/i.test(name);
+}
+
+/** Of a key: `session_id`, `sid`, `req.body.conversationId`, `ctx.chat.id`. */
+export function namesSession(key: string): boolean {
+  return /session|\bs_?id\b|conv(o|ersation)?_?id|\bconv(o|ersation)?\b|\bc_?id\b|chat_?\.?id|chat\b|thread|dialog/i.test(
+    key,
+  );
+}
+
+/** Something that ends up as a message: `{role, content}`, `HumanMessage(…)`, `("user", text)`, `User: …`. */
+export function looksLikeMessage(source: string): boolean {
+  return (
+    /["']?\b(role|sender|speaker|author|from)\b["']?\s*[:=,]/i.test(source) ||
+    /^\(?\s*["'](user|human|assistant|ai|bot|system|model)["']\s*,/i.test(source) ||
+    /\b(Human|AI|System|User|Assistant|Chat|Tool|Conversation)?_?(Message|Turn)(Param)?\s*\(/.test(source) ||
+    /["'`](user|human|assistant|bot|ai|question|query|prompt|input)["']?\s*:\s*/i.test(source) ||
+    /\b(role|content)\b/.test(source)
+  );
+}
+
+/** A value that holds messages: a literal with a list of them, or an object of a class of histories. */
+export function looksLikeSession(source: string): boolean {
+  return (
+    /["']?\b(messages|msgs|history|chat_?history|conversation|turns|transcript|dialogu?e?)\b["']?\s*[:=]\s*(\[|list\(|deque\(|field|\w*(messages|history)\w*)/i.test(
+      source,
+    ) ||
+    /\b\w*(ChatSession|ChatHistory|MessageHistory|ConversationBuffer|BufferMemory|Conversation|ChatMemory|Memory|startChat|start_chat)\w*\s*\(/.test(
+      source,
+    )
+  );
+}
+
+/** What dictionaries keyed by a session hold when it is no conversation: sockets, locks, counters. */
+export function looksLikeOther(source: string): boolean {
+  return /socket|\bws\b|connection|\bconn\b|transport|lock|mutex|semaphore|queue|\btask\b|timer|timeout|interval|stream|emitter|subscriber|client|browser|page\b|process|Session\(\)|AsyncSession|ClientSession|sessionmaker|\bEvent\(|^\d|Date\.now|time\(\)|true\b|false\b/i.test(
+    source,
+  );
+}
