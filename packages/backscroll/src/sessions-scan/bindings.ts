@@ -6,7 +6,7 @@ import { findScopes, type Scope, type Scopes, targets } from "./scopes.ts";
 import { followValue } from "./follow.ts";
 import type { Steps } from "./record.ts";
 import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
-import { isFunction, lastName, type View, viewOf } from "./view.ts";
+import { isFunction, lastName, outer, type View, viewOf } from "./view.ts";
 
 /** The files of the tree, opened when something leads to them. */
 export interface Tree {
@@ -175,7 +175,7 @@ export function createFollower(tree: Tree): Follower {
   }
 
   function followProducer(node: Node, { result, keyParameter }: Extract<Meaning, { of: "producer" }>): void {
-    const { parent } = node;
+    const parent = outer(node);
     const view = parent && viewOf(parent);
     if (!parent || view?.is !== "call") {
       if (view?.is === "assign" && view.value === node)
@@ -204,7 +204,7 @@ export function createFollower(tree: Tree): Follower {
   }
 
   function followHolder(node: Node, holder: Holder, as: "module" | "class" | "instance"): void {
-    const { parent } = node;
+    const parent = outer(node);
     if (!parent) return;
     const view = viewOf(parent);
     const self: Meaning = { of: "holder", holder, as };
@@ -334,8 +334,11 @@ export function createFollower(tree: Tree): Follower {
     assign: (statement, view, value) => assignTo(statement, view, value),
     returned,
     parametersOf: (callee) => functionOf(callee)?.view.parameters ?? null,
-    declarationsOf(name) {
-      return open(name.file.path)?.scopes.resolve(name)?.declared.get(textOf(name)) ?? [];
+    valuesOf(name) {
+      const to = open(name.file.path);
+      const scope = to?.scopes.resolve(name);
+      const all = (scope && to?.scopes.names.get(textOf(name))) ?? [];
+      return all.filter((other) => to?.scopes.resolve(other) === scope).flatMap(valueSetTo);
     },
     isOf(node, dictionary) {
       const to = open(node.file.path);
@@ -411,6 +414,11 @@ function methodOf(body: Node, name: string): Extract<View, { is: "function" }> |
     if (view.is === "function" && view.name && textOf(view.name) === name) return view;
   }
   return null;
+}
+
+function valueSetTo(name: Node): Node[] {
+  const view = name.parent && viewOf(name.parent);
+  return view?.is === "assign" && view.target === name && view.value ? [view.value] : [];
 }
 
 function declaredFunction(name: Node): Extract<View, { is: "function" }> | null {

@@ -13,12 +13,12 @@ import {
   used,
 } from "./record.ts";
 import { descendants, type Node, textOf } from "./tree.ts";
-import { bare, isEmptyLiteral, literalText, type Parameter, type View, viewOf } from "./view.ts";
-import { itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
+import { bare, isEmptyLiteral, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
+import { holdsLists, itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
 
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
-  const { parent } = node;
+  const parent = outer(node);
   if (!parent) return;
   const view = viewOf(parent);
   switch (view.is) {
@@ -65,17 +65,19 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 }
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
-  if (parent.kind === "expression_list" || parent.kind === "arguments" || parent.kind === "argument_list") {
-    const outer = parent.parent && viewOf(parent.parent);
-    if (outer?.is === "call") return onArgument(steps, parent.parent!, node, value, outer);
-  }
-  if (parent.kind === "keyword_argument" && parent.parent?.parent) {
-    const outer = viewOf(parent.parent.parent);
-    if (outer.is === "call") return onArgument(steps, parent.parent.parent, node, value, outer);
-  }
+  if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
   if (/export|import|global|nonlocal/.test(parent.kind)) return;
   if (isExported(parent)) return;
   used(steps, node, value);
+}
+
+/** A parameter by this name is where it is bound; one that it is the default of is another name for it. */
+function onParameter(steps: Steps, parent: Node, node: Node, value: Value): void {
+  const [name] = parent.children;
+  if (!name || name === node || parent.children.at(-1) !== node) return;
+  if (value.kind === "dictionary") record(steps, value, "alias", parent);
+  else used(steps, node, value);
+  bindPattern(steps, name, { ...value, isAlias: true, steps: 0 });
 }
 
 /** `module.exports = { sessions }` is known as an export. */
@@ -246,7 +248,7 @@ function onStored(
   if (value.kind === "dictionary") {
     if (isExportTarget(view.target)) return;
     record(steps, value, "alias", statement);
-    return steps.assign(statement, view, value);
+    return steps.assign(statement, view, { ...value, isAlias: true });
   }
   if (view.target.kind === "object_pattern" && value.kind === "session") {
     record(steps, value, "read", node, { messages: /messages|history/.test(textOf(view.target)) });
@@ -255,7 +257,16 @@ function onStored(
   if (!isBound && rootIs(steps, view.target, value.dictionary)) return; // the target's side tells it
   used(steps, node, value);
   const isFollowed = value.kind === "session" || value.kind === "messages" || value.kind === "context";
-  if (isFollowed) steps.assign(statement, view, { ...value, isAlias: true, steps: 0, creates: false });
+  const alias: Value = { ...value, isAlias: true, steps: 0, creates: false };
+  if (isFollowed) steps.assign(statement, view, alias);
+  if (isInExpression(statement)) steps.follow(statement, alias);
+}
+
+/** `(s := …) is None`, `return (s = …)`: the assignment is a value, too. */
+function isInExpression({ kind, parent }: Node): boolean {
+  return (
+    /^(named_expression|(augmented_)?assignment_expression)$/.test(kind) && parent?.kind !== "expression_statement"
+  );
 }
 
 function isExportTarget(target: Node): boolean {
@@ -271,7 +282,9 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
       return record(steps, value, "declare", statement);
     case "session":
       if (value.steps === 0) return; // a variable is set; what it is set to tells it
-      return by ? onSessionWritten(steps, { node: statement, by, operator }, value) : undefined;
+      if (by) onSessionWritten(steps, { node: statement, by, operator }, value);
+      if (isInExpression(statement)) steps.follow(statement, { ...value, isAlias: true, steps: 0 });
+      return;
     case "messages":
       if (value.steps === 0) return by ? onListVariable(steps, statement, by, value, operator) : undefined;
       return by ? onMessagesWritten(steps, { node: statement, by, operator }, value) : undefined;
@@ -356,10 +369,12 @@ function onArgument(
   if (value.kind === "dictionary") {
     return unclassified(steps, value, call, `the whole dictionary is given to ${name}()`);
   }
-  if (value.kind === "session" && value.isAlias && value.steps === 0 && !READS.test(name)) {
-    return unclassified(steps, value, call, `the session is given to ${name}(), which may change it`);
-  }
-  used(steps, node, value);
+  if (value.kind !== "session" || !value.isAlias || value.steps > 0 || READS.test(name))
+    return used(steps, node, value);
+  steps.later(() => {
+    if (holdsLists(value.dictionary) || rootIs(steps, callee, value.dictionary)) return;
+    unclassified(steps, value, call, `the session is given to ${name}(), which may change it`);
+  });
 }
 
 function parameterFor(

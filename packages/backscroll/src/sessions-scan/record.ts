@@ -15,7 +15,8 @@ export interface Steps {
   returned(node: Node, value: Meaning): void;
   /** null when the function is none of the tree's */
   parametersOf(callee: Node): readonly Parameter[] | null;
-  declarationsOf(name: Node): readonly Node[];
+  /** All that a variable is set to. */
+  valuesOf(name: Node): readonly Node[];
   /** Whether this variable stands for something of the dictionary. */
   isOf(name: Node, dictionary: Dictionary): boolean;
 }

@@ -96,6 +96,13 @@ export function lastName(node: Node): string {
   return /[A-Za-z_$][\w$]*$/.exec(textOf(node))?.[0] ?? "";
 }
 
+/** The node around, past what only holds arguments together. */
+export function outer(node: Node): Node | null {
+  let up = node.parent;
+  while (up && /^(arguments|argument_list|keyword_argument)$/.test(up.kind)) up = up.parent;
+  return up;
+}
+
 export function isFunction(node: Node): boolean {
   return viewOf(node).is === "function";
 }

@@ -50,7 +50,7 @@ export function looksLikeSession(source: string): boolean {
 
 /** What dictionaries keyed by a session hold when it is no conversation: sockets, locks, counters. */
 export function looksLikeOther(source: string): boolean {
-  return /socket|\bws\b|connection|\bconn\b|transport|lock|mutex|semaphore|queue|\btask\b|timer|timeout|interval|stream|emitter|subscriber|client|browser|page\b|process|Session\(\)|AsyncSession|ClientSession|sessionmaker|\bEvent\(|^\d|Date\.now|time\(\)|true\b|false\b/i.test(
+  return /socket|\bws\b|connection|\bconn\b|transport|lock|mutex|semaphore|queue|\btask\b|timer|timeout|interval|stream|emitter|subscriber|client|browser|page\b|process|Session\(\)|SessionLocal\(|\.Session\(|AsyncSession|ClientSession|sessionmaker|\bEvent\(|^\d|Date\.now|time\(\)|true\b|false\b/i.test(
     source,
   );
 }

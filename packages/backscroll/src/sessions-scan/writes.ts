@@ -20,7 +20,7 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
   steps.later(() => {
     const inner = bare(by);
     const view = viewOf(inner);
-    if (operator === "=" && rootIs(steps, by, value.dictionary)) {
+    if (operator === "=" && view.is !== "either" && rootIs(steps, by, value.dictionary)) {
       if (view.is === "name")
         return record(steps, value, ownVariable(steps, inner, value) ? "write-back" : "create", node);
       if (isCut(by)) return record(steps, value, "trim", node);
@@ -30,11 +30,7 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
     }
     value.dictionary.evidence.values.add(source);
     if (view.is === "name") {
-      const made = steps
-        .declarationsOf(inner)
-        .map(valueOfDeclaration)
-        .filter((found) => found !== null);
-      for (const found of made) value.dictionary.evidence.values.add(textOf(found));
+      for (const found of steps.valuesOf(inner)) value.dictionary.evidence.values.add(textOf(found));
       steps.bindName(inner, { ...value, isAlias: true, steps: 0, creates: false });
     }
     noteMessages(value.dictionary, by);
@@ -47,20 +43,12 @@ function noteMessages(dictionary: Dictionary, by: Node): void {
   if (looksLikeSession(textOf(by))) dictionary.evidence.messageFields += 1;
 }
 
-function valueOfDeclaration(name: Node): Node | null {
-  const view = name.parent && viewOf(name.parent);
-  return view?.is === "assign" && view.target === name ? view.value : null;
-}
-
 /** A variable that only ever came out of the dictionary is written back; one that was made here is new. */
 function ownVariable(steps: Steps, name: Node, value: Value): boolean {
-  const made = steps
-    .declarationsOf(name)
-    .map(valueOfDeclaration)
-    .filter((found) => found !== null);
-  const isNew = made.some(
-    (found) => !rootIs(steps, found, value.dictionary) && /^\s*([[{]|new\b|\w+\()/.test(textOf(found)),
-  );
+  const made = steps.valuesOf(name);
+  const isNew =
+    made.length === 0 ||
+    made.some((found) => !rootIs(steps, found, value.dictionary) && /^\s*([[{]|new\b|\w+\()/.test(textOf(found)));
   return !isNew;
 }
 
@@ -93,6 +81,17 @@ export function appended(steps: Steps, node: Node, value: Value, by: Node): void
   const items = itemsOf(by);
   note(value, items);
   record(steps, value, "append", node, { items, messages: true });
+}
+
+/** The values are the lists of messages themselves. */
+export function holdsLists({ annotation, evidence }: Dictionary): boolean {
+  return (
+    evidence.listAppends > 0 ||
+    /\((list|deque)\)|,\s*(readonly\s+)?((Array|list|deque)\b\s*[<[\]]|[\w.]+(<[^{}]*>)?\[\]|\{[^{}]*\}\[\])/i.test(
+      annotation,
+    ) ||
+    [...evidence.values].some((value) => value.startsWith("["))
+  );
 }
 
 export function note({ dictionary: { evidence }, kind }: Value, items: readonly string[], looks = looksLike): void {

@@ -41,7 +41,7 @@ class Bot {
   }
 
   async reply(sessionId, text) {
-    const history = (this.histories[sessionId] = this.histories[sessionId] || []); //> write-back
+    const history = (this.histories[sessionId] = this.histories[sessionId] || []); //> create
     history.push({ role: "user", content: text }); //> append
     return this.complete(this.histories[sessionId]); //> read
   }
@@ -54,7 +54,7 @@ app.locals.sessions = new Map(); //> declare
 app.post("/say", (req, res) => {
   const session = req.app.locals.sessions.get(req.body.sessionId); //> read
   session.messages.push({ role: "user", content: req.body.text }); //> append
-  res.json(session.messages);
+  res.json(session.messages); //> read
 });
 
 // === logical and

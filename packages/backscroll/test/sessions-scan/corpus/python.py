@@ -150,7 +150,7 @@ def cleanup(max_age):
     return {"active": len(SESSIONS)}  #> iterate
 
 # === a global that is replaced
-_sessions = None
+_sessions = None  #> declare
 
 def init():
     global _sessions

@@ -130,7 +130,7 @@ const sessions: { [id: string]: { messages: unknown[] } } = {}; //> declare
 
 export const touch = (sessionId: string) => {
   sessions[sessionId] ??= { messages: [] }; //> create
-  (sessions[sessionId] ||= { messages: [] }).messages.push({ role: "user", content: "x" }); //> append
+  (sessions[sessionId] ||= { messages: [] }).messages.push({ role: "user", content: "x" }); //> create, append
 };
 
 // === iterating
