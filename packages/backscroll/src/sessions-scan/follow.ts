@@ -66,7 +66,7 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
   if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
-  if (/export|import|global|nonlocal/.test(parent.kind)) return;
+  if (/export|import|global|nonlocal|pattern$/.test(parent.kind)) return;
   if (isExported(parent)) return;
   used(steps, node, value);
 }

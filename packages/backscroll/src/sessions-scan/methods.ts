@@ -102,7 +102,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
   if (LIST_METHODS.has(name)) return onMessages(steps, call, value);
   if (ADDS.test(name) || /^add(User|Human|AI|Ai)Message$/.test(name)) {
     value.dictionary.evidence.messagesAdded += 1;
-    return record(steps, value, "append", node, { items: args.map(textOf) });
+    return record(steps, value, "append", node, { items: messagesOf(name, args), messages: true });
   }
   if (/^(get|load|list|to)_?(chat_?)?(messages|history)/i.test(name)) {
     value.dictionary.evidence.messageFields += 1;
@@ -147,7 +147,7 @@ const LIST_METHODS = new Set([
 export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
   const { node, name, args } = call;
   if (APPENDS.has(name) || ADDS.test(name) || /^add(User|Human|AI|Ai)Message$/.test(name)) {
-    const items = name === "extend" && args[0] ? itemsOf(args[0]) : args.map(textOf);
+    const items = name === "extend" && args[0] ? itemsOf(args[0]) : messagesOf(name, args);
     note(value, items);
     return record(steps, value, "append", node, { items, messages: true });
   }
@@ -182,3 +182,36 @@ function onSliceCall(steps: Steps, node: Node, [from, to]: readonly Node[], valu
     ...(isLast ? { limit: bound.slice(1).trim() } : {}),
   });
 }
+
+/** `add_user_message(text)`, `addMessage("user", text)`, `push({ role, content })` as messages. */
+function messagesOf(name: string, args: readonly Node[]): string[] {
+  const [first, second] = args.map(textOf);
+  const role = /user|human/i.test(name)
+    ? "user"
+    : /ai|assistant|bot/i.test(name)
+      ? "assistant"
+      : /system/i.test(name)
+        ? "system"
+        : null;
+  if (role !== null && first !== undefined && args.length === 1) return [`{"role": "${role}", "content": ${first}}`];
+  if (ADDS.test(name) && second !== undefined && args.length === 2) return [`{"role": ${first}, "content": ${second}}`];
+  return args.map(asMessage);
+}
+
+/** A pair, or an object of LangChain's, as the message that it stands for. */
+function asMessage(item: Node): string {
+  const view = viewOf(item);
+  if (view.is === "list" && view.items.length === 2) {
+    const [role, content] = view.items.map(textOf);
+    return `{"role": ${role}, "content": ${content}}`;
+  }
+  const role = view.is === "call" ? ROLES[textOf(view.callee)] : undefined;
+  const content = view.is === "call" ? (view.named.get("content") ?? view.args[0]) : undefined;
+  return role && content ? `{"role": "${role}", "content": ${textOf(content)}}` : textOf(item);
+}
+
+const ROLES: Readonly<Record<string, string>> = {
+  HumanMessage: "user",
+  AIMessage: "assistant",
+  SystemMessage: "system",
+};

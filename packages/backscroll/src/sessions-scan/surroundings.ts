@@ -40,7 +40,7 @@ function isInBody(node: Node, body: Node): boolean {
   return body.start <= node.start && node.end <= body.end;
 }
 
-/** Only an ES module waits at its top; a file that requires is none. */
+/** Only what is an ES module for certain waits at its top: what a `.ts` or `.js` becomes, its package decides. */
 function isModule({ file }: Node): boolean {
-  return file.language !== "python" && /^\s*(import|export)\b/m.test(file.text) && !/\brequire\(/.test(file.text);
+  return /\.m[jt]s$/.test(file.path);
 }
