@@ -3,7 +3,7 @@ import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { promisify } from "node:util";
-import { createTwoFilesPatch } from "diff";
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import pc from "picocolors";
 import { errorMessage } from "../domain/errors.ts";
 import { type FixedFile, planFix } from "../sessions-scan/fix.ts";
@@ -143,7 +143,10 @@ function toFixJson({ file, rewritten, marked, before, after }: FixedFile): unkno
 }
 
 function diffOf({ file, before, after }: Pick<FixedFile, "file" | "before" | "after">): string {
-  return createTwoFilesPatch(`a/${file}`, `b/${file}`, before, after);
+  const diff = createTwoFilesPatch(`a/${file}`, `b/${file}`, before, after, undefined, undefined, {
+    headerOptions: FILE_HEADERS_ONLY,
+  });
+  return diff.endsWith("\n") ? diff : `${diff}\n`;
 }
 
 /** A change that is not committed could not be told from ours, nor be had back. Outside of git there is no such thing. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { createParser } from "./parser.ts";
+import type { Pattern } from "./dictionary.ts";
 import { replacementFor } from "./replacement.ts";
 import { type Edit, safeRewrite } from "./safe-rewrites.ts";
 import type { ScanResult, Use } from "./scan.ts";
@@ -28,41 +29,80 @@ const MARKER = "backscroll:";
  * What `--fix` would change. TypeScript and JavaScript whose meaning is certain is rewritten; every other place gets a comment
  * above it. Nothing is written.
  *
+ * Messages go to the store first: it writes to the dictionary as well, so whatever still reads that misses nothing. What reads
+ * follows only where everything that writes to the same dictionary does.
+ *
  * @param store the module that exports `store`, relative to the directory, without extension
  */
 export async function planFix(directory: string, { uses }: ScanResult, { store }: { store: string }): Promise<FixPlan> {
   const parser = await createParser();
+  const drafts: Draft[] = [];
+  for (const [path, found] of usesByFile(uses)) {
+    const file = parser.parse(path, await readFile(join(directory, path), "utf8"));
+    drafts.push({ file, found, certain: certainEdits(file, found, uses) });
+  }
+  const behind = dictionariesLeftBehind(drafts);
   const files: FixedFile[] = [];
   const skipped: { file: string; why: string }[] = [];
-  for (const [path, found] of usesByFile(uses)) {
-    const before = await readFile(join(directory, path), "utf8");
-    const file = parser.parse(path, before);
-    const plan = planFile(file, found, { uses, store });
+  for (const draft of drafts) {
+    const { path: file, text: before, brokenLines } = draft.file;
+    const plan = planFile(draft, { behind, store });
     if (plan.after === before) continue;
-    const isWhole = parser.parse(path, plan.after).brokenLines.length <= file.brokenLines.length;
-    if (isWhole) files.push({ file: path, before, ...plan });
-    else skipped.push({ file: path, why: "would not parse any more" });
+    const isWhole = parser.parse(file, plan.after).brokenLines.length <= brokenLines.length;
+    if (isWhole) files.push({ file, before, ...plan });
+    else skipped.push({ file, why: "would not parse any more" });
   }
   return { files, skipped };
 }
 
-function planFile(
-  file: SourceFile,
-  found: readonly Use[],
-  { uses, store }: { uses: readonly Use[]; store: string },
-): Omit<FixedFile, "file" | "before"> {
-  const name = storeName(file);
-  const edits: Edit[] = [];
-  const done = new Set<Use>();
+/** A file, and the edits that are certain taken each by itself. */
+interface Draft {
+  readonly file: SourceFile;
+  readonly found: readonly Use[];
+  readonly certain: ReadonlyMap<Use, Edit>;
+}
+
+function certainEdits(file: SourceFile, found: readonly Use[], uses: readonly Use[]): Map<Use, Edit> {
+  const certain = new Map<Use, Edit>();
+  if (file.language === "python") return certain;
+  const store = storeName(file);
   for (const use of found) {
-    if (file.language === "python" || done.has(use)) continue;
-    const edit = safeRewrite(use, { node: nodeAt(file, use), store: name, uses, file });
-    if (!edit || edits.some((other) => edit.start < other.end && other.start < edit.end)) continue;
-    edits.push(edit);
-    for (const other of found) if (edit.start <= other.place.start && other.place.end <= edit.end) done.add(other);
+    const edit = safeRewrite(use, { node: nodeAt(file, use), store, uses, file });
+    const overlaps = edit && [...certain.values()].some((other) => edit.start < other.end && other.start < edit.end);
+    if (edit && !overlaps) certain.set(use, edit);
   }
-  const left = found.filter((use) => !done.has(use) && use.pattern !== "import");
+  return certain;
+}
+
+const WRITES = new Set<Pattern>(["append", "create", "clear", "delete", "write-back", "unclassified"]);
+/** They may go to the store before the rest, which then still finds them in the dictionary. */
+const GOES_FIRST = new Set<Pattern>(["append", "delete"]);
+
+/** The dictionaries that something is written to without the store. */
+function dictionariesLeftBehind(drafts: readonly Draft[]): ReadonlySet<string> {
+  const behind = new Set<string>();
+  for (const { found, certain } of drafts) {
+    for (const use of found) {
+      if (WRITES.has(use.pattern) && !isCovered(use, certain.values())) behind.add(use.declaredAt);
+    }
+  }
+  return behind;
+}
+
+function isCovered({ place }: Use, edits: Iterable<Edit>): boolean {
+  return [...edits].some(({ start, end }) => start <= place.start && place.end <= end);
+}
+
+function planFile(
+  { file, found, certain }: Draft,
+  { behind, store }: { behind: ReadonlySet<string>; store: string },
+): Omit<FixedFile, "file" | "before"> {
+  const edits = [...certain]
+    .filter(([{ pattern, declaredAt }]) => GOES_FIRST.has(pattern) || !behind.has(declaredAt))
+    .map(([, edit]) => edit);
+  const left = found.filter((use) => use.pattern !== "import" && !isCovered(use, edits));
   const markers = markersFor(file, left, edits);
+  const name = storeName(file);
   const needsImport = edits.some(({ text }) => text.includes(`${name}.`)) && !importsStore(file);
   const all = [...edits, ...markers, ...(needsImport ? [importOf(file, store, name)] : [])];
   return { after: applied(file.text, all), rewritten: edits.length, marked: markers.length };

@@ -1,12 +1,11 @@
-import { variableOf } from "./set-variable.ts";
 import type { Use } from "./scan.ts";
 
 /** Over HTTP, with `api` of the set-up in the mapping document. */
-export function pythonCode({ pattern, code, details, place }: Use): string {
+export function pythonCode({ pattern, details, place }: Use): string {
   const { key, before } = keyFor(details.key ?? null);
   const call = callsFor(place.mayAwait);
   const session = `session = ${call.json(`get(f"/api/sessions/${key}")`)}`;
-  const variable = variableOf(code)?.name;
+  const { variable } = place;
   const field = details.field ?? null;
   const lines = (): readonly string[] => {
     switch (pattern) {

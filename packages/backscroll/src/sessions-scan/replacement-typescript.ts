@@ -1,14 +1,14 @@
-import { variableOf } from "./set-variable.ts";
+import { posix } from "node:path";
 import type { Use } from "./scan.ts";
 
 /** `store` is a `SessionStore`: see the set-up in the mapping document. */
-export function typescriptCode({ pattern, code, details }: Use): string {
+export function typescriptCode({ pattern, file, details, place }: Use): string {
   const key = details.key ?? "sessionId";
-  const variable = variableOf(code);
   const field = details.field ?? null;
+  const { variable } = place;
   switch (pattern) {
     case "import":
-      return 'import { store } from "./session-store";';
+      return `import { store } from "${storeFrom(file)}";`;
     case "create":
       return `// nothing; to begin with a context: await store.setContext(${key}, { … });`;
     case "check":
@@ -17,12 +17,12 @@ export function typescriptCode({ pattern, code, details }: Use): string {
       return `await store.append(${key}, ${(details.items ?? []).join(", ")});`;
     case "last-n":
       return details.limit === "1"
-        ? `const last = (await store.get(${key}, { limit: 1 }))?.messages.at(-1);`
-        : `const ${variable?.name ?? "messages"} = (await store.get(${key}, { limit: ${details.limit} }))?.messages ?? [];`;
+        ? set(variable, `(await store.get(${key}, { limit: 1 }))?.messages.at(-1)`)
+        : set(variable, `(await store.get(${key}, { limit: ${details.limit} }))?.messages ?? []`);
     case "read":
       return details.messages === true
-        ? `const ${variable?.name ?? "messages"} = (await store.get(${key}))?.messages ?? [];`
-        : `const ${variable?.name ?? "session"} = await store.get(${key}); // null when there is none`;
+        ? set(variable, `(await store.get(${key}))?.messages ?? []`)
+        : `${set(variable ?? "session", `await store.get(${key})`)} // null when there is none`;
     case "clear":
       return `await store.clear(${key});`;
     case "delete":
@@ -32,12 +32,22 @@ export function typescriptCode({ pattern, code, details }: Use): string {
     case "iterate":
       return `${LIST}  // messageCount, updatedAt and title are there without reading a message\n}`;
     case "context-read":
-      return `const ${variable?.name ?? field ?? "context"} = (await store.context(${key}))${field ? access(field) : ""};`;
+      return set(variable, `(await store.context(${key}))${field ? access(field) : ""}`);
     case "context-write":
       return `await store.setContext(${key}, ${field ? `{ ${property(field)}: ${details.value ?? "…"} }` : (details.value ?? "{ … }")});`;
     default:
       return "";
   }
+}
+
+/** A statement where a variable is set, otherwise the expression. */
+function set(variable: string | null, expression: string): string {
+  return variable === null ? `(${expression})` : `const ${variable} = ${expression};`;
+}
+
+function storeFrom(file: string): string {
+  const relative = posix.relative(posix.dirname(file), "session-store");
+  return relative.startsWith(".") ? relative : `./${relative}`;
 }
 
 const LIST = "for (const { id } of (await conversations.listUserConversations(user)).conversations) {\n";
@@ -63,6 +73,8 @@ export const conversations = backscroll.conversations;
 /** Whose sessions these are: with users of your own, make a store for each. */
 export const user = "you@localhost";
 export const store = new SessionStore(conversations, user);
+// While some code still uses the dictionary, let the store write to it as well:
+//   new SessionStore(conversations, user, { dualWrite: SESSIONS })
 
 // What it does; ids are the ones that your dictionary has:
 //   get(sessionId, { limit? }): Promise<{ messages, context } | null>   messages: the newest, the oldest of them first

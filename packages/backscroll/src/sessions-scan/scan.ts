@@ -26,6 +26,8 @@ export interface Use {
   readonly reason: string | null;
   /** the dictionary's name, where it is made */
   readonly dictionary: string;
+  /** where that is: `file:line` */
+  readonly declaredAt: string;
   readonly details: UseDetails;
   readonly place: Place;
 }
@@ -35,6 +37,8 @@ export interface Place {
   readonly start: number;
   readonly end: number;
   readonly statement: { readonly start: number; readonly end: number; readonly kind: string };
+  /** what the expression is the value of, when that is a variable */
+  readonly variable: string | null;
   /** the function around it is `async`, or there is none and the module may wait */
   readonly mayAwait: boolean;
 }
@@ -244,7 +248,7 @@ function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
 }
 
 function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }: FoundUse): Use {
-  const { statement, mayAwait } = enclosing(node);
+  const { statement, variable, mayAwait } = enclosing(node);
   const { file } = node;
   return {
     file: file.path,
@@ -254,11 +258,13 @@ function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }
     language: file.language,
     reason,
     dictionary: dictionary.name,
+    declaredAt: `${dictionary.file.path}:${dictionary.node.line}`,
     details,
     place: {
       start: node.start,
       end: node.end,
       statement: { start: statement.start, end: statement.end, kind: statement.kind },
+      variable,
       mayAwait,
     },
   };

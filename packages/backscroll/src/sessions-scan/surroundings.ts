@@ -1,8 +1,10 @@
-import type { Node } from "./tree.ts";
+import { type Node, textOf } from "./tree.ts";
 import { isFunction, viewOf } from "./view.ts";
 
 export interface Surroundings {
   readonly statement: Node;
+  /** the name that the expression is the value of */
+  readonly variable: string | null;
   readonly mayAwait: boolean;
 }
 
@@ -25,7 +27,13 @@ export function enclosing(node: Node): Surroundings {
   while (around && !isFunction(around)) around = around.parent;
   const view = around && viewOf(around);
   const mayAwait = view?.is === "function" ? view.isAsync && isInBody(node, view.body) : isModule(node);
-  return { statement, mayAwait };
+  return { statement, variable: variableOf(node), mayAwait };
+}
+
+function variableOf(node: Node): string | null {
+  const view = node.parent && viewOf(node.parent);
+  if (view?.is === "wrapper" || view?.is === "either") return variableOf(node.parent!);
+  return view?.is === "assign" && view.value === node && viewOf(view.target).is === "name" ? textOf(view.target) : null;
 }
 
 function isStatement(node: Node): boolean {
