@@ -281,12 +281,6 @@ export function createFollower(tree: Tree): Follower {
     if (holder?.is === "assign" && holder.value === owner) assignTo(owner.parent!, holder, result);
   }
 
-  function producer({ parameters }: Extract<View, { is: "function" }>, result: Value): Meaning {
-    const own = parameters.filter(({ name }) => !/^(self|cls)$/.test(textOf(name)));
-    const keyParameter = own.findIndex(({ name }) => textOf(name) === result.key);
-    return { of: "producer", result, keyParameter: keyParameter === -1 ? null : keyParameter };
-  }
-
   /** The function that a call calls, when it is one of this tree. */
   function functionOf(callee: Node): { view: Extract<View, { is: "function" }>; to: OpenFile } | null {
     const to = open(callee.file.path);
@@ -312,14 +306,6 @@ export function createFollower(tree: Tree): Follower {
       }
     }
     return null;
-  }
-
-  function use({ dictionary }: Value, found: FoundUse): void {
-    const { start, node, pattern } = found;
-    const isKnown = dictionary.uses.some(
-      (other) => other.pattern === pattern && other.start === start && other.node === node,
-    );
-    if (!isKnown) dictionary.uses.push(found);
   }
 
   const steps: Steps = {
@@ -391,6 +377,20 @@ export function createFollower(tree: Tree): Follower {
       drain();
     },
   };
+}
+
+function producer({ parameters }: Extract<View, { is: "function" }>, result: Value): Meaning {
+  const own = parameters.filter(({ name }) => !/^(self|cls)$/.test(textOf(name)));
+  const keyParameter = own.findIndex(({ name }) => textOf(name) === result.key);
+  return { of: "producer", result, keyParameter: keyParameter === -1 ? null : keyParameter };
+}
+
+function use({ dictionary }: Value, found: FoundUse): void {
+  const { start, node, pattern } = found;
+  const isKnown = dictionary.uses.some(
+    (other) => other.pattern === pattern && other.start === start && other.node === node,
+  );
+  if (!isKnown) dictionary.uses.push(found);
 }
 
 function idOf({ file, node }: Dictionary): string {

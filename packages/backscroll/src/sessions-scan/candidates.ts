@@ -7,10 +7,12 @@ import { bare, isFunction, lastName, viewOf } from "./view.ts";
 export const MAKES_DICTIONARY =
   /[=:(?|]\s*(?:\w+\.)*(?:\{\s*\}|dict\(\)|\w*[dD]ict\(|field\(|TTLCache|LRUCache|LFUCache|Object\.create\(\s*null|new\s+(?:Weak)?Map\b|new\s+\w*(?:LRU|TTL|Cache)\w*|Map<|Record<|[dD]ict\[)/;
 
-const MAKERS = new Set([
-  ...["dict", "defaultdict", "OrderedDict", "WeakValueDictionary", "TTLCache", "LRUCache", "LFUCache", "ExpiringDict"],
-  ...["Map", "WeakMap", "LRUCache", "LRU", "QuickLRU", "TTLCache", "NodeCache", "LRUMap"],
-]);
+const MAKERS = new Set(
+  (
+    "dict defaultdict OrderedDict WeakValueDictionary TTLCache LRUCache LFUCache ExpiringDict " +
+    "Map WeakMap LRU QuickLRU NodeCache LRUMap"
+  ).split(" "),
+);
 
 /**
  * Every dictionary of a file that outlives a call: of a module, a class, an application's state, or of a function whose inner
@@ -90,6 +92,13 @@ function homeOf(target: Node, scopes: Scopes): Home | null {
   if (view.is !== "attribute") return null;
   const owner = bare(view.object);
   if (/^(self|cls|this)$/.test(textOf(owner))) {
+    const inClass = ancestor(target, (node) => viewOf(node).is === "class");
+    return inClass && { in: "class", class: inClass, name: view.name };
+  }
+  // A singleton is filled where it is made: `cls._instance.histories = {}`.
+  const maker = ancestor(target, isFunction);
+  const made = maker && viewOf(maker);
+  if (made?.is === "function" && made.name && textOf(made.name) === "__new__") {
     const inClass = ancestor(target, (node) => viewOf(node).is === "class");
     return inClass && { in: "class", class: inClass, name: view.name };
   }

@@ -31,6 +31,7 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   }
   if (isOtherType(annotation)) return no(hasName && hasKey, "its type is of something else");
   if (holdsMessages && (hasName || hasKey || evidence.messagesAdded > 0)) return { isSessions: true };
+  if (isListOfMessages(annotation)) return { isSessions: true };
   if (speaksAgainst) return no(hasName, "it holds no messages");
   const hasLists = evidence.listAppends > 0 || /list|\[\]|deque|Array/i.test(`${annotation} ${values.join(" ")}`);
   if (hasName && (hasKey || typed) && (hasLists || evidence.messageFields > 0 || typed)) return { isSessions: true };
@@ -46,7 +47,14 @@ function no(isNear: boolean, doubt: string): Verdict {
 
 /** `Map<string, WebSocket>`, `dict[str, requests.Session]`. */
 function isOtherType(annotation: string): boolean {
-  return /socket|transport|connection|requests\.|aiohttp|AsyncSession|ClientSession|SessionLocal|sqlalchemy|lock\b|Lock\(|queue|task\b|timer|timeout|number>|int\]|boolean>|bool\]|float\]|Promise</i.test(
+  return /socket|transport|connection|requests\.|aiohttp|AsyncSession|ClientSession|SessionLocal|sqlalchemy|lock\b|Lock\(|queue|task\b|timer|timeout|number>|int\]|boolean>|bool\]|float\]|Promise<|=>/i.test(
+    annotation,
+  );
+}
+
+/** `Map<string, Turn[]>`, `dict[str, list[Message]]` */
+function isListOfMessages(annotation: string): boolean {
+  return /\b\w*(Message|Msg|Turn)(Param)?s?\s*\[\]|\b(Array|list|deque)\s*[<[]\s*[\w.]*(Message|Msg|Turn)/i.test(
     annotation,
   );
 }
@@ -54,7 +62,7 @@ function isOtherType(annotation: string): boolean {
 /** A literal that plainly is of something else: `{user_id: …, expires: …}` of a login. */
 function isRecordOfOther(value: string): boolean {
   return (
-    /^\{/.test(value) &&
+    value.startsWith("{") &&
     /expire|token|password|ip\b|user_?id|email|cart|score|role"?\s*:/i.test(value) &&
     !looksLikeSession(value)
   );

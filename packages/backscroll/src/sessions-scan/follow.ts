@@ -1,5 +1,5 @@
 import type { Value } from "./meaning.ts";
-import { onDictionary, onMessages, onRecord } from "./methods.ts";
+import { addsMessages, onDictionary, onMessages, onRecord } from "./methods.ts";
 import {
   bindPair,
   bindPattern,
@@ -14,7 +14,8 @@ import {
 } from "./record.ts";
 import { descendants, type Node, textOf } from "./tree.ts";
 import { bare, isEmptyLiteral, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
-import { holdsLists, itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
+import { isMessagesField } from "./vocabulary.ts";
+import { appended, holdsLists, itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
 
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
@@ -65,6 +66,8 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 }
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
+  const grown = value.kind === "messages" ? grownCopy(parent) : null;
+  if (grown) return appended(steps, grown, value, grown);
   if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
   if (/export|import|global|nonlocal|pattern$/.test(parent.kind)) return;
   if (isExported(parent)) return;
@@ -78,6 +81,15 @@ function onParameter(steps: Steps, parent: Node, node: Node, value: Value): void
   if (value.kind === "dictionary") record(steps, value, "alias", parent);
   else used(steps, node, value);
   bindPattern(steps, name, { ...value, isAlias: true, steps: 0 });
+}
+
+/** `{ ...session, messages: [...session.messages, m] }`: the list of the next state of the session. */
+function grownCopy(list: Node): Node | null {
+  const pair = list.parent;
+  const [key] = pair?.kind === "pair" ? pair.children : [];
+  const whole = pair?.parent && viewOf(pair.parent);
+  const isMessages = key !== undefined && isMessagesField(literalText(key) ?? textOf(key));
+  return isMessages && whole?.is === "dictionary" && whole.spreads.length > 0 ? list : null;
 }
 
 /** `module.exports = { sessions }` is known as an export. */
@@ -113,6 +125,7 @@ function onAttribute(steps: Steps, node: Node, value: Value, name: string): void
     if (name === "size") return record(steps, value, "iterate", node, { all: true });
     return unclassified(steps, value, node, `.${name} is no way to reach a session by its id`);
   }
+  if (value.kind === "pairs" || value.kind === "values" || value.kind === "keys") return;
   if (name === "length") return onLength(steps, node, value);
   if (value.kind === "session") return steps.follow(node, fieldOf(value, name));
   if (value.kind === "context") return steps.follow(node, { ...value, field: name, steps: value.steps + 1 });
@@ -308,6 +321,8 @@ function onFieldMethod(
   { node, name, args }: { node: Node; name: string; args: readonly Node[] },
   value: Value,
 ): void {
+  if (addsMessages(name))
+    return onMessages(steps, { node, name, args, named: new Map() }, { ...value, kind: "messages" });
   if (/^(append|push|extend|add|update|set|pop|remove|clear|insert|setdefault)$/.test(name)) {
     if (/^(append|push)$/.test(name) && args.some((arg) => /["']?role["']?\s*[:=]/.test(textOf(arg)))) {
       return onMessages(steps, { node, name, args, named: new Map() }, { ...value, kind: "messages" });

@@ -65,6 +65,10 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
 const ADDS =
   /^(add|append|push|save|log|record|store)_?(chat|user|human|ai|assistant|bot|system|tool)?_?(message|messages|turn|exchange|msg)s?$/i;
 
+export function addsMessages(name: string): boolean {
+  return ADDS.test(name);
+}
+
 /** A method of a session, or of its context: of a record, of a list that it is, of an object of a class. */
 export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
   const { node, name, args } = call;
@@ -100,11 +104,11 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
   if (isContext) return record(steps, value, "context-write", node);
   if (name === "pop" && field !== null) return record(steps, fieldOf(value, field), "context-write", node);
   if (LIST_METHODS.has(name)) return onMessages(steps, call, value);
-  if (ADDS.test(name) || /^add(User|Human|AI|Ai)Message$/.test(name)) {
+  if (addsMessages(name)) {
     value.dictionary.evidence.messagesAdded += 1;
     return record(steps, value, "append", node, { items: messagesOf(name, args), messages: true });
   }
-  if (/^(get|load|list|to)_?(chat_?)?(messages|history)/i.test(name)) {
+  if (/^(get|load|list|to)_?(chat_?)?(messages|history|memory_variables)/i.test(name)) {
     value.dictionary.evidence.messageFields += 1;
     return record(steps, value, "read", node, { messages: true });
   }
@@ -123,30 +127,15 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
 const APPENDS = new Set(["append", "push", "extend", "appendright", "add"]);
 const TRIMS = new Set(["shift", "popleft"]);
 const CHANGES = new Set(["insert", "unshift", "appendleft", "remove", "reverse", "sort", "fill", "copyWithin"]);
-const LIST_METHODS = new Set([
-  ...APPENDS,
-  ...TRIMS,
-  ...CHANGES,
-  ...["pop", "splice", "clear", "slice", "at", "map", "filter", "find", "some", "every", "join", "concat", "forEach"],
-  ...[
-    "reduce",
-    "includes",
-    "indexOf",
-    "findIndex",
-    "findLast",
-    "flatMap",
-    "count",
-    "index",
-    "entries",
-    "values",
-    "toReversed",
-  ],
-]);
+const READS =
+  "slice at map filter find some every join concat forEach reduce includes indexOf findIndex findLast flatMap count index " +
+  "entries values toReversed copy";
+const LIST_METHODS = new Set([...APPENDS, ...TRIMS, ...CHANGES, "pop", "splice", "clear", ...READS.split(" ")]);
 
 /** A method of the list of messages. */
 export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
   const { node, name, args } = call;
-  if (APPENDS.has(name) || ADDS.test(name) || /^add(User|Human|AI|Ai)Message$/.test(name)) {
+  if (APPENDS.has(name) || addsMessages(name)) {
     const items = name === "extend" && args[0] ? itemsOf(args[0]) : messagesOf(name, args);
     note(value, items);
     return record(steps, value, "append", node, { items, messages: true });

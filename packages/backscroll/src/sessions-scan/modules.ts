@@ -51,7 +51,7 @@ export function createModules(paths: Iterable<string>): Modules {
   function endingIn(from: string, base: string, suffixes: readonly string[]): string | null {
     const stem = stemOf(`${base}.x`);
     const matches = (byStem.get(stem) ?? []).filter((path) =>
-      [...suffixes.map((suffix) => base + suffix)].some((end) => path === end || path.endsWith(`/${end}`)),
+      suffixes.some((suffix) => path === base + suffix || path.endsWith(`/${base}${suffix}`)),
     );
     return matches.toSorted((a, b) => shared(b, from) - shared(a, from))[0] ?? null;
   }

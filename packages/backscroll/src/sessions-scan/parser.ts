@@ -1,9 +1,9 @@
 import { extname } from "node:path";
-import type { NapiLang } from "@ast-grep/napi/types/lang.js";
-import type { SgNode } from "@ast-grep/napi";
+import type * as napiTypes from "@ast-grep/napi";
+import type { DynamicLangRegistrations, SgNode } from "@ast-grep/napi";
 import type { Language, Node, SourceFile } from "./tree.ts";
 
-type AstGrep = typeof import("@ast-grep/napi");
+type AstGrep = Pick<typeof napiTypes, "parse" | "registerDynamicLanguage">;
 
 export interface Parser {
   parse(path: string, text: string): SourceFile;
@@ -40,7 +40,7 @@ export async function createParser(): Promise<Parser> {
   return { parse: (path, text) => parseFile(napi, path, text) };
 }
 
-async function loadParser(): Promise<{ napi: AstGrep; python: typeof import("@ast-grep/lang-python") }> {
+async function loadParser(): Promise<{ napi: AstGrep; python: DynamicLangRegistrations[string] }> {
   try {
     const [napi, python] = await Promise.all([import("@ast-grep/napi"), import("@ast-grep/lang-python")]);
     return { napi, python: python.default };
@@ -55,11 +55,11 @@ async function loadParser(): Promise<{ napi: AstGrep; python: typeof import("@as
 
 function parseFile(napi: AstGrep, path: string, text: string): SourceFile {
   const { language, grammar } = LANGUAGES[extname(path)]!;
-  let root = napi.parse(grammar as NapiLang, text).root();
+  let root = napi.parse(grammar, text).root();
   let broken = brokenLines(root);
   if (broken.length > 0 && grammar === "JavaScript") {
     // Flow annotates types nearly as TypeScript does.
-    const typed = napi.parse("Tsx" as NapiLang, text).root();
+    const typed = napi.parse("Tsx", text).root();
     const brokenTyped = brokenLines(typed);
     if (brokenTyped.length < broken.length) [root, broken] = [typed, brokenTyped];
   }

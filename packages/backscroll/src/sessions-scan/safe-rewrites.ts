@@ -105,7 +105,7 @@ function onlyStatement(body: Node): Node | null {
 /** The value that is put under the same key. */
 function createdValue(node: Node, { details }: Use): Node | null {
   const view = viewOf(node);
-  if (view.is === "call" && view.args.length === 2 && /\.set$/.test(textOf(view.callee))) {
+  if (view.is === "call" && view.args.length === 2 && textOf(view.callee).endsWith(".set")) {
     return textOf(view.args[0]!) === details.key ? view.args[1]! : null;
   }
   if (view.is !== "assign" || view.operator !== "=" || !view.value) return null;
@@ -124,7 +124,7 @@ function isEmptySession(value: Node): boolean {
 /** `sessions.has(id)`, `id in sessions`. */
 function membership(node: Node, key: string, store: string): Edit | null {
   const view = viewOf(node);
-  const isAsked = view.is === "membership" || (view.is === "call" && /\.has$/.test(textOf(view.callee)));
+  const isAsked = view.is === "membership" || (view.is === "call" && textOf(view.callee).endsWith(".has"));
   if (!isAsked || isConditional(node)) return null;
   let whole = node;
   while (whole.parent?.kind === "parenthesized_expression" && whole.parent.parent?.kind === "unary_expression") {
@@ -153,7 +153,7 @@ function read({ details, pattern }: Use, node: Node, store: string): Edit | null
   if (pattern === "last-n") {
     const view: View = viewOf(node);
     const isSlice =
-      view.is === "call" && /\.slice$/.test(textOf(view.callee)) && /^\d+$|^[A-Z_]+$/.test(details.limit ?? "");
+      view.is === "call" && textOf(view.callee).endsWith(".slice") && /^\d+$|^[A-Z_]+$/.test(details.limit ?? "");
     return isSlice
       ? replaced(node, `((await ${store}.get(${key}, { limit: ${details.limit} }))?.messages ?? [])`)
       : null;

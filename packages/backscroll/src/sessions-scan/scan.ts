@@ -140,10 +140,7 @@ function createTree(
       return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch (error) {
       const isText = error instanceof TypeError;
-      problem(
-        path,
-        isText ? "is not UTF-8: left out" : `cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}`,
-      );
+      problem(path, isText ? "is not UTF-8: left out" : `cannot be read: ${errorText(error)}`);
       return null;
     }
   }
@@ -190,12 +187,20 @@ function createTree(
   };
 }
 
+function errorText(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}
+
 function escaped(name: string): string {
   return name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
 function languageOf(path: string): Language {
   return /\.pyi?$/.test(path) ? "python" : /\.[cm]?tsx?$/.test(path) ? "typescript" : "javascript";
+}
+
+function inOrder(a: { file: string; line: number | null }, b: { file: string; line: number | null }): number {
+  return a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1;
 }
 
 function report(files: number, candidates: readonly Dictionary[], problems: Problem[]): ScanResult {
@@ -213,8 +218,6 @@ function report(files: number, candidates: readonly Dictionary[], problems: Prob
     dictionaries.push({ ...at, uses: found.length });
     uses.push(...found);
   }
-  const inOrder = (a: { file: string; line: number | null }, b: { file: string; line: number | null }): number =>
-    a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : a.file < b.file ? -1 : 1;
   return {
     files,
     dictionaries: dictionaries.toSorted(inOrder),

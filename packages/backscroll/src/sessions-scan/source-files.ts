@@ -3,34 +3,12 @@ import { extname, join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 
 /** What belongs to a package manager or a build, ignored or not. */
-const NOT_SOURCE = new Set([
-  ...[
-    "node_modules",
-    "bower_components",
-    ".git",
-    ".hg",
-    ".svn",
-    ".venv",
-    "venv",
-    "env",
-    "site-packages",
-    "__pycache__",
-  ],
-  ...[
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    "dist",
-    "build",
-    "out",
-    ".next",
-    ".nuxt",
-    ".svelte-kit",
-    ".turbo",
-  ],
-  ...[".yarn", "coverage", "vendor", ".eggs", ".idea", ".vscode"],
-]);
+const NOT_SOURCE = new Set(
+  (
+    "node_modules bower_components .git .hg .svn .venv venv env site-packages __pycache__ .tox .nox .mypy_cache " +
+    ".pytest_cache .eggs dist build out .next .nuxt .svelte-kit .turbo .yarn coverage vendor .idea .vscode"
+  ).split(" "),
+);
 
 interface Rules {
   /** relative to the scanned directory, ends in `/` unless empty */

@@ -20,7 +20,7 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
   steps.later(() => {
     const inner = bare(by);
     const view = viewOf(inner);
-    if (operator === "=" && view.is !== "either" && rootIs(steps, by, value.dictionary)) {
+    if (operator === "=" && view.is !== "either" && comesFrom(steps, by, value.dictionary)) {
       if (view.is === "name")
         return record(steps, value, ownVariable(steps, inner, value) ? "write-back" : "create", node);
       if (isCut(by)) return record(steps, value, "trim", node);
@@ -50,6 +50,13 @@ function ownVariable(steps: Steps, name: Node, value: Value): boolean {
     made.length === 0 ||
     made.some((found) => !rootIs(steps, found, value.dictionary) && /^\s*([[{]|new\b|\w+\()/.test(textOf(found)));
   return !isNew;
+}
+
+/** It names something of the dictionary, or a variable that was made of that. */
+function comesFrom(steps: Steps, by: Node, dictionary: Dictionary): boolean {
+  if (rootIs(steps, by, dictionary)) return true;
+  const inner = bare(by);
+  return viewOf(inner).is === "name" && steps.valuesOf(inner).some((made) => rootIs(steps, made, dictionary));
 }
 
 function isCut(by: Node): boolean {
@@ -108,6 +115,6 @@ export function itemsOf(by: Node): readonly string[] {
   const view = viewOf(bare(by));
   if (view.is === "concatenation") return itemsOf(view.right);
   if (view.is === "list") return view.items.filter((item) => viewOf(item).is !== "spread").map(textOf);
-  if (view.is === "call" && /\.concat$/.test(textOf(view.callee))) return view.args.flatMap(itemsOf);
+  if (view.is === "call" && textOf(view.callee).endsWith(".concat")) return view.args.flatMap(itemsOf);
   return [by.file.language === "python" ? `*${textOf(by)}` : `...${textOf(by)}`];
 }
