@@ -22,6 +22,7 @@ interface OpenFile {
   readonly file: SourceFile;
   readonly scopes: Scopes;
   readonly module: Holder;
+  readonly imports: readonly Import[];
   readonly exports: ReturnType<typeof findExports>;
 }
 
@@ -58,9 +59,15 @@ export function createFollower(tree: Tree): Follower {
       files.set(path, null);
       return null;
     }
-    const open: OpenFile = { file, scopes: findScopes(file), module: holderOf(path), exports: findExports(file) };
+    const open: OpenFile = {
+      file,
+      scopes: findScopes(file),
+      module: holderOf(path),
+      imports: findImports(file),
+      exports: findExports(file),
+    };
     files.set(path, open);
-    for (const found of findImports(file)) connect(open, found);
+    for (const found of open.imports) connect(open, found);
     return open;
   }
 
@@ -297,7 +304,7 @@ export function createFollower(tree: Tree): Follower {
     for (const declared of scope?.declared.get(view.name) ?? []) {
       const found = declaredFunction(declared);
       if (found) return { view: found, to };
-      const imported = findImports(to.file).find(({ local }) => local === declared);
+      const imported = to.imports.find(({ local }) => local === declared);
       const [path] = imported ? tree.resolve(to.file, imported.specifier) : [];
       const other = path === undefined ? null : open(path);
       for (const node of (imported && other?.scopes.module.declared.get(imported.imported)) ?? []) {

@@ -42,12 +42,14 @@ export interface Dictionary {
 }
 
 /** What speaks for a dictionary of conversations, and against. Counted while its uses are followed. */
-export interface Evidence {
+interface Evidence {
   /** the texts of keys that are expressions */
   readonly keys: Set<string>;
   literalKeys: number;
   /** a message with role and content, or as a class of messages, was put in */
   messagesAdded: number;
+  /** something that is called a message was put in */
+  messagesNamed: number;
   /** `["messages"]`, `.history` of a value was used */
   messageFields: number;
   contextFields: number;
@@ -93,6 +95,7 @@ export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "n
     keys: new Set(),
     literalKeys: 0,
     messagesAdded: 0,
+    messagesNamed: 0,
     messageFields: 0,
     contextFields: 0,
     listAppends: 0,

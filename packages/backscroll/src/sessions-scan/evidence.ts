@@ -20,7 +20,10 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   const isNested = keys.length > 0 && uses.some(({ reason }) => reason?.includes("nested"));
   const typed = /message|history|conversation|chat|turn|Session\b|Memory/i.test(annotation) && !isOtherType(annotation);
   const holdsMessages =
-    evidence.messagesAdded > 0 || values.some(looksLikeSession) || (evidence.messageFields > 0 && isAppendedTo);
+    evidence.messagesAdded > 0 ||
+    values.some(looksLikeSession) ||
+    (evidence.messageFields > 0 && isAppendedTo) ||
+    (evidence.messagesNamed > 0 && hasName && (hasKey || evidence.listAppends > 0));
   const speaksAgainst =
     isOtherType(annotation) || values.some((value) => looksLikeOther(value) && !looksLikeSession(value));
 

@@ -35,7 +35,7 @@ export interface Value {
 }
 
 /** A function that returns something of the dictionary. */
-export interface Producer {
+interface Producer {
   readonly of: "producer";
   readonly result: Value;
   /** which parameter is the session's id */
@@ -43,7 +43,7 @@ export interface Producer {
 }
 
 /** Something whose members may be of interest: a module, a class, an object of the class. */
-export interface Member {
+interface Member {
   readonly of: "holder";
   readonly holder: Holder;
   readonly as: "module" | "class" | "instance";

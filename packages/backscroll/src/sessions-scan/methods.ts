@@ -190,7 +190,8 @@ function messagesOf(name: string, args: readonly Node[]): string[] {
 /** A pair, or an object of LangChain's, as the message that it stands for. */
 function asMessage(item: Node): string {
   const view = viewOf(item);
-  if (view.is === "list" && view.items.length === 2) {
+  const first = view.is === "list" && view.items[0] ? textOf(view.items[0]) : "";
+  if (view.is === "list" && view.items.length === 2 && /^["'](user|human|assistant|ai|bot|system)["']$/i.test(first)) {
     const [role, content] = view.items.map(textOf);
     return `{"role": ${role}, "content": ${content}}`;
   }

@@ -73,13 +73,29 @@ function brokenLines(root: SgNode): number[] {
 }
 
 /** What stands between the parts of an expression and means nothing here. */
-const LEFT_OUT = new Set(["comment", "optional_chain", "html_comment"]);
+const LEFT_OUT = new Set([
+  "comment",
+  "optional_chain",
+  "html_comment",
+  "string_start",
+  "string_end",
+  "escape_sequence",
+]);
+/** What has nothing inside, or nothing that touches a variable: not asked for it. */
+const LEAVES = new Set(
+  (
+    "identifier property_identifier private_property_identifier type_identifier shorthand_property_identifier " +
+    "shorthand_property_identifier_pattern string_fragment string_content number integer float true false null none this " +
+    "undefined super predefined_type regex interface_declaration type_alias_declaration ambient_declaration"
+  ).split(" "),
+);
 
 function copy(from: SgNode, parent: Node | null, file: SourceFile): Node {
+  const kind = String(from.kind());
   const { start, end } = from.range();
   const children: Node[] = [];
   const node: Node = {
-    kind: String(from.kind()),
+    kind,
     start: start.index,
     end: end.index,
     line: start.line + 1,
@@ -88,6 +104,7 @@ function copy(from: SgNode, parent: Node | null, file: SourceFile): Node {
     file,
     view: null,
   };
+  if (LEAVES.has(kind)) return node;
   for (const child of from.namedChildren()) {
     if (!LEFT_OUT.has(String(child.kind()))) children.push(copy(child, node, file));
   }

@@ -6,10 +6,11 @@ import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts"
 import { judge } from "./evidence.ts";
 import { createModules, specifiersIn } from "./modules.ts";
 import { createParser, EXTENSIONS, type Parser } from "./parser.ts";
+import { findScopes } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
 import { enclosing } from "./surroundings.ts";
 import type { Language, SourceFile } from "./tree.ts";
-import { looksLikeMessage, namesConversations } from "./vocabulary.ts";
+import { handlesMessages, namesConversations, namesMessage, speaksOfConversations } from "./vocabulary.ts";
 import { textOf } from "./tree.ts";
 
 /** One place that touches a session dictionary. */
@@ -33,7 +34,7 @@ export interface Use {
 }
 
 /** Where in the file, in UTF-16 code units, and in what. */
-export interface Place {
+interface Place {
   readonly start: number;
   readonly end: number;
   readonly statement: { readonly start: number; readonly end: number; readonly kind: string };
@@ -43,21 +44,21 @@ export interface Place {
   readonly mayAwait: boolean;
 }
 
-export interface FoundDictionary {
+interface FoundDictionary {
   readonly name: string;
   readonly file: string;
   readonly line: number;
   readonly uses: number;
 }
 
-export interface LeftOut {
+interface LeftOut {
   readonly name: string;
   readonly file: string;
   readonly line: number;
   readonly why: string;
 }
 
-export interface Problem {
+interface Problem {
   readonly file: string;
   readonly line: number | null;
   readonly what: string;
@@ -75,8 +76,10 @@ export interface ScanResult {
   readonly problems: readonly Problem[];
 }
 
-/** A bundle is nobody's source, and its tree would take the memory of hundreds of others. */
-const FILE_BYTES_MAX = 1_000_000;
+/** What is larger was written by a program, and its tree would take the memory of hundreds of others. */
+const FILE_BYTES_MAX = 400_000;
+/** Of a minified file, a line is longer than this on average. */
+const LINE_LENGTH_MAX = 500;
 
 /**
  * Finds every use of every session dictionary below a directory. Nothing is run or imported. All files are read once, those that
@@ -92,7 +95,9 @@ export async function scanSessions(
   const problems = new Map<string, Problem>();
   const problem = (file: string, what: string, line: number | null = null): void =>
     void problems.set(`${file} ${line} ${what}`, { file, line, what });
-  const paths = await findSourceFiles(directory, EXTENSIONS, problem);
+  const all = await findSourceFiles(directory, EXTENSIONS, problem);
+  // What only declares types has no dictionary.
+  const paths = all.filter((path) => !/\.d\.[cm]?ts$/.test(path));
   const tree = createTree(directory, paths, { parser, problem });
   const follower = createFollower(tree);
 
@@ -100,12 +105,24 @@ export async function scanSessions(
     tree.index(path);
     onProgress(i + 1, paths.length);
   }
-  const dictionaries: Dictionary[] = [];
-  for (const path of tree.mayMake) {
-    if (tree.isNear(path)) dictionaries.push(...candidatesOf(follower, path));
-  }
+  const dictionaries = tree.mayMake.flatMap((path) => (isPromising(tree, path) ? candidatesOf(follower, path) : []));
   for (const dictionary of dictionaries) follower.follow(dictionary);
   return report(paths.length, dictionaries, [...problems.values()]);
+}
+
+/** Whether a file is worth keeping in memory: parsed once, and let go of unless a dictionary in it may hold messages. */
+function isPromising(tree: IndexedTree, path: string): boolean {
+  const speaks = tree.speaks(path);
+  if (speaks === "of nothing") return false;
+  const file = tree.read(path);
+  if (!file) return false;
+  return findCandidates(file, findScopes(file)).some((candidate) =>
+    mayHoldSessions(candidate, speaks === "of messages"),
+  );
+}
+
+function mayHoldSessions({ name, annotation }: Dictionary, handlesMessages: boolean): boolean {
+  return handlesMessages || namesConversations(name) || namesConversations(annotation) || namesMessage(annotation);
 }
 
 function candidatesOf(follower: Follower, path: string): Dictionary[] {
@@ -114,10 +131,11 @@ function candidatesOf(follower: Follower, path: string): Dictionary[] {
 }
 
 interface IndexedTree extends Tree {
-  readonly mayMake: ReadonlySet<string>;
+  /** The files with a line that may make a dictionary. */
+  readonly mayMake: readonly string[];
   index(path: string): void;
-  /** Whether its text, or that of a file which imports it, speaks of messages or sessions at all. */
-  isNear(path: string): boolean;
+  /** What its text, and those of the files that import it, are about. */
+  speaks(path: string): "of messages" | "of conversations" | "of nothing";
 }
 
 function createTree(
@@ -127,17 +145,20 @@ function createTree(
 ): IndexedTree {
   const modules = createModules(paths);
   const importers = new Map<string, Set<string>>();
-  const mayMake = new Set<string>();
-  const talks = new Set<string>();
+  const mayMake: string[] = [];
+  const about = new Map<string, number>();
 
   function text(path: string): string | null {
     try {
       const bytes = readFileSync(join(directory, path));
       if (bytes.length > FILE_BYTES_MAX) {
-        problem(path, `larger than ${FILE_BYTES_MAX / 1_000_000} MB: left out`);
+        problem(path, `larger than ${FILE_BYTES_MAX / 1000} KB: left out`);
         return null;
       }
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      const source = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      if (source.length < 10_000 || source.length / source.split("\n").length < LINE_LENGTH_MAX) return source;
+      problem(path, "minified: left out");
+      return null;
     } catch (error) {
       const isText = error instanceof TypeError;
       problem(path, isText ? "is not UTF-8: left out" : `cannot be read: ${errorText(error)}`);
@@ -150,8 +171,8 @@ function createTree(
     index(path) {
       const source = text(path);
       if (source === null) return;
-      if (MAKES_DICTIONARY.test(source)) mayMake.add(path);
-      if (looksLikeMessage(source) || namesConversations(source)) talks.add(path);
+      if (MAKES_DICTIONARY.test(source)) mayMake.push(path);
+      about.set(path, handlesMessages(source) ? 2 : speaksOfConversations(source) ? 1 : 0);
       const language = languageOf(path);
       for (const specifier of specifiersIn(source, language)) {
         for (const imported of modules.resolve(path, language, specifier)) {
@@ -159,7 +180,10 @@ function createTree(
         }
       }
     },
-    isNear: (path) => talks.has(path) || [...(importers.get(path) ?? [])].some((importer) => talks.has(importer)),
+    speaks(path) {
+      const most = Math.max(...[path, ...(importers.get(path) ?? [])].map((other) => about.get(other) ?? 0));
+      return most === 2 ? "of messages" : most === 1 ? "of conversations" : "of nothing";
+    },
     read(path) {
       const source = text(path);
       if (source === null) return null;

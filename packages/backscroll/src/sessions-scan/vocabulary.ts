@@ -25,15 +25,33 @@ export function namesSession(key: string): boolean {
   );
 }
 
-/** Something that ends up as a message: `{role, content}`, `HumanMessage(…)`, `("user", text)`, `User: …`. */
+/** Whether a file says anything of conversations at all: asked of its text, before it is parsed. */
+export function speaksOfConversations(source: string): boolean {
+  return /session|chat|conversation|histor(y|ies)|dialog|messages|msgs|transcript|thread|memor(y|ies)|\brole\b/i.test(
+    source,
+  );
+}
+
+/** Whether messages are made or kept in it: `role`, `.messages`, `HumanMessage(`. */
+export function handlesMessages(source: string): boolean {
+  return /["'`]role["'`]|\brole\s*[:=]|\.(messages|history)\b|["'](messages|history)["']|\b\w*(Human|AI|Chat)Message\w*|\w(History|Memory)\b|(message|turn)s?\s*(:|\))/i.test(
+    source,
+  );
+}
+
+/** A message beyond doubt: `{role, content}`, an object of a class of messages, `("user", text)`. */
 export function looksLikeMessage(source: string): boolean {
   return (
-    /["']?\b(role|sender|speaker|author|from)\b["']?\s*[:=,]/i.test(source) ||
-    /^\(?\s*["'](user|human|assistant|ai|bot|system|model)["']\s*,/i.test(source) ||
-    /\b(Human|AI|System|User|Assistant|Chat|Tool|Conversation)?_?(Message|Turn)(Param)?\s*\(/.test(source) ||
-    /["'`](user|human|assistant|bot|ai|question|query|prompt|input)["']?\s*:\s*/i.test(source) ||
-    /\b(role|content)\b/.test(source)
+    /["']?\b(role|sender|speaker)\b["']?\s*[:=,}]/i.test(source) ||
+    /^\(?\s*["'](user|human|assistant|ai|bot|system)["']\s*,/i.test(source) ||
+    /\b(Human|AI|System|User|Assistant|Chat)_?Message(Param)?\s*\(/.test(source) ||
+    /^f?["'`](user|human|assistant|bot|ai|question|query)\s*:/i.test(source)
   );
+}
+
+/** Called a message, whatever it is. */
+export function namesMessage(source: string): boolean {
+  return /message|\bmsg|\bturn\b/i.test(source);
 }
 
 /** A value that holds messages: a literal with a list of them, or an object of a class of histories. */

@@ -2,7 +2,7 @@ import type { Dictionary } from "./dictionary.ts";
 import type { Value } from "./meaning.ts";
 import { record, rootIs, type Steps, unclassified } from "./record.ts";
 import { type Node, textOf } from "./tree.ts";
-import { looksLikeSession } from "./vocabulary.ts";
+import { looksLikeMessage, looksLikeSession, namesMessage } from "./vocabulary.ts";
 import { bare, isEmptyLiteral, viewOf } from "./view.ts";
 
 export interface Write {
@@ -101,13 +101,10 @@ export function holdsLists({ annotation, evidence }: Dictionary): boolean {
   );
 }
 
-export function note({ dictionary: { evidence }, kind }: Value, items: readonly string[], looks = looksLike): void {
-  if (items.some(looks)) evidence.messagesAdded += 1;
+export function note({ dictionary: { evidence }, kind }: Value, items: readonly string[]): void {
+  if (items.some(looksLikeMessage)) evidence.messagesAdded += 1;
+  else if (items.some(namesMessage)) evidence.messagesNamed += 1;
   if (kind === "session") evidence.listAppends += 1;
-}
-
-function looksLike(item: string): boolean {
-  return /\b(role|content|Message|user|assistant)\b|message|msg/i.test(item);
 }
 
 /** What an expression adds to a list that it names first. */
