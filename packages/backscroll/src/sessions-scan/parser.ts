@@ -68,8 +68,10 @@ function parseFile(napi: AstGrep, path: string, text: string): SourceFile {
   return file as SourceFile;
 }
 
+/** Where the grammar left something out, or put something in that is not there: a token without length. */
 function brokenLines(root: SgNode): number[] {
-  return root.findAll({ rule: { kind: "ERROR" } }).map((node) => node.range().start.line + 1);
+  const found = root.findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
+  return found.filter((node) => !node.isNamed() || node.is("ERROR")).map((node) => node.range().start.line + 1);
 }
 
 /** What stands between the parts of an expression and means nothing here. */

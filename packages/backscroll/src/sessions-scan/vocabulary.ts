@@ -34,7 +34,7 @@ export function speaksOfConversations(source: string): boolean {
 
 /** Whether messages are made or kept in it: `role`, `.messages`, `HumanMessage(`. */
 export function handlesMessages(source: string): boolean {
-  return /["'`]role["'`]|\brole\s*[:=]|\.(messages|history)\b|["'](messages|history)["']|\b\w*(Human|AI|Chat)Message\w*|\w(History|Memory)\b|(message|turn)s?\s*(:|\))/i.test(
+  return /["'`]role["'`]|\brole\s*[:=]|\.(messages|history)\b|["'](messages|history)["']|\b\w*(Human|AI|Chat)Message\w*|\w(History|Memory)\b/i.test(
     source,
   );
 }
