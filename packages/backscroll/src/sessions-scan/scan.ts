@@ -6,11 +6,10 @@ import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts"
 import { judge } from "./evidence.ts";
 import { createModules, specifiersIn } from "./modules.ts";
 import { createParser, EXTENSIONS, type Parser } from "./parser.ts";
-import { findScopes } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
 import { enclosing } from "./surroundings.ts";
 import type { Language, SourceFile } from "./tree.ts";
-import { handlesMessages, namesConversations, namesMessage, speaksOfConversations } from "./vocabulary.ts";
+import { handlesMessages, speaksOfConversations } from "./vocabulary.ts";
 import { textOf } from "./tree.ts";
 
 /** One place that touches a session dictionary. */
@@ -105,37 +104,25 @@ export async function scanSessions(
     tree.index(path);
     onProgress(i + 1, paths.length);
   }
-  const dictionaries = tree.mayMake.flatMap((path) => (isPromising(tree, path) ? candidatesOf(follower, path) : []));
+  const dictionaries = tree.promising().flatMap((path) => candidatesOf(follower, path, tree.handlesMessages(path)));
   for (const dictionary of dictionaries) follower.follow(dictionary);
   return report(paths.length, dictionaries, [...problems.values()]);
 }
 
-/** Whether a file is worth keeping in memory: parsed once, and let go of unless a dictionary in it may hold messages. */
-function isPromising(tree: IndexedTree, path: string): boolean {
-  const speaks = tree.speaks(path);
-  if (speaks === "of nothing") return false;
-  const file = tree.read(path);
-  if (!file) return false;
-  return findCandidates(file, findScopes(file)).some((candidate) =>
-    mayHoldSessions(candidate, speaks === "of messages"),
-  );
-}
-
-function mayHoldSessions({ name, annotation }: Dictionary, handlesMessages: boolean): boolean {
-  return handlesMessages || namesConversations(name) || namesConversations(annotation) || namesMessage(annotation);
-}
-
-function candidatesOf(follower: Follower, path: string): Dictionary[] {
+function candidatesOf(follower: Follower, path: string, handlesMessages: boolean): Dictionary[] {
   const open = follower.open(path);
-  return open ? findCandidates(open.file, open.scopes) : [];
+  const candidates = open ? findCandidates(open.file, open.scopes) : [];
+  return candidates.filter(({ name, annotation }) => handlesMessages || speaksOfConversations(`${name} ${annotation}`));
 }
 
 interface IndexedTree extends Tree {
-  /** The files with a line that may make a dictionary. */
-  readonly mayMake: readonly string[];
   index(path: string): void;
-  /** What its text, and those of the files that import it, are about. */
-  speaks(path: string): "of messages" | "of conversations" | "of nothing";
+  /**
+   * The files that may make a dictionary of conversations: by the line that makes it, or by what they, or the files that import
+   * them, do. Parsing is what costs, so it is asked of the text.
+   */
+  promising(): readonly string[];
+  handlesMessages(path: string): boolean;
 }
 
 function createTree(
@@ -145,8 +132,9 @@ function createTree(
 ): IndexedTree {
   const modules = createModules(paths);
   const importers = new Map<string, Set<string>>();
-  const mayMake: string[] = [];
-  const about = new Map<string, number>();
+  /** Files that may make a dictionary, and whether the line that does speaks of conversations. */
+  const mayMake = new Map<string, boolean>();
+  const handling = new Set<string>();
 
   function text(path: string): string | null {
     try {
@@ -166,13 +154,18 @@ function createTree(
     }
   }
 
+  const isHandling = (path: string): boolean =>
+    handling.has(path) || [...(importers.get(path) ?? [])].some((importer) => handling.has(importer));
+
   return {
-    mayMake,
     index(path) {
       const source = text(path);
       if (source === null) return;
-      if (MAKES_DICTIONARY.test(source)) mayMake.push(path);
-      about.set(path, handlesMessages(source) ? 2 : speaksOfConversations(source) ? 1 : 0);
+      if (MAKES_DICTIONARY.test(source)) {
+        const lines = source.split("\n").filter((line) => MAKES_DICTIONARY.test(line));
+        mayMake.set(path, lines.some(speaksOfConversations));
+      }
+      if (handlesMessages(source)) handling.add(path);
       const language = languageOf(path);
       for (const specifier of specifiersIn(source, language)) {
         for (const imported of modules.resolve(path, language, specifier)) {
@@ -180,10 +173,8 @@ function createTree(
         }
       }
     },
-    speaks(path) {
-      const most = Math.max(...[path, ...(importers.get(path) ?? [])].map((other) => about.get(other) ?? 0));
-      return most === 2 ? "of messages" : most === 1 ? "of conversations" : "of nothing";
-    },
+    promising: () => [...mayMake].filter(([path, speaks]) => speaks || isHandling(path)).map(([path]) => path),
+    handlesMessages: isHandling,
     read(path) {
       const source = text(path);
       if (source === null) return null;

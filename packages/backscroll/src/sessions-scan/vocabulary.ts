@@ -25,11 +25,9 @@ export function namesSession(key: string): boolean {
   );
 }
 
-/** Whether a file says anything of conversations at all: asked of its text, before it is parsed. */
+/** Whether a line says anything of conversations at all. */
 export function speaksOfConversations(source: string): boolean {
-  return /session|chat|conversation|histor(y|ies)|dialog|messages|msgs|transcript|thread|memor(y|ies)|\brole\b/i.test(
-    source,
-  );
+  return namesConversations(source) || namesMessage(source);
 }
 
 /** Whether messages are made or kept in it: `role`, `.messages`, `HumanMessage(`. */
