@@ -104,15 +104,17 @@ export async function scanSessions(
     tree.index(path);
     onProgress(i + 1, paths.length);
   }
-  const dictionaries = tree.promising().flatMap((path) => candidatesOf(follower, path, tree.handlesMessages(path)));
+  const dictionaries = tree.promising().flatMap((path) => candidatesOf(follower, tree, path));
   for (const dictionary of dictionaries) follower.follow(dictionary);
   return report(paths.length, dictionaries, [...problems.values()]);
 }
 
-function candidatesOf(follower: Follower, path: string, handlesMessages: boolean): Dictionary[] {
+function candidatesOf(follower: Follower, tree: IndexedTree, path: string): Dictionary[] {
   const open = follower.open(path);
   const candidates = open ? findCandidates(open.file, open.scopes) : [];
-  return candidates.filter(({ name, annotation }) => handlesMessages || speaksOfConversations(`${name} ${annotation}`));
+  return candidates.filter(
+    ({ name, annotation }) => speaksOfConversations(`${name} ${annotation}`) || tree.isUsedWithMessages(path, name),
+  );
 }
 
 interface IndexedTree extends Tree {
@@ -122,7 +124,8 @@ interface IndexedTree extends Tree {
    * them, do. Parsing is what costs, so it is asked of the text.
    */
   promising(): readonly string[];
-  handlesMessages(path: string): boolean;
+  /** Whether messages are made where it is, or in a file that imports it. */
+  isUsedWithMessages(path: string, name: string): boolean;
 }
 
 function createTree(
@@ -132,8 +135,8 @@ function createTree(
 ): IndexedTree {
   const modules = createModules(paths);
   const importers = new Map<string, Set<string>>();
-  /** Files that may make a dictionary, and whether the line that does speaks of conversations. */
-  const mayMake = new Map<string, boolean>();
+  /** Files that may make a dictionary, and the lines that do. */
+  const mayMake = new Map<string, readonly string[]>();
   const handling = new Set<string>();
 
   function text(path: string): string | null {
@@ -154,16 +157,26 @@ function createTree(
     }
   }
 
-  const isHandling = (path: string): boolean =>
-    handling.has(path) || [...(importers.get(path) ?? [])].some((importer) => handling.has(importer));
+  function importersOf(path: string, name: string): string[] {
+    const known = [...(importers.get(path) ?? [])];
+    const mentions = new RegExp(`(?<![\\w$])${escaped(name)}(?![\\w$])|import\\s*\\*|export\\s*\\*`);
+    return name === "default" || name === "*" ? known : known.filter((other) => mentions.test(text(other) ?? ""));
+  }
+
+  const isUsedWithMessages = (path: string, name: string): boolean =>
+    handling.has(path) ||
+    ([...(importers.get(path) ?? [])].some((importer) => handling.has(importer)) &&
+      importersOf(path, name).some((importer) => handling.has(importer)));
 
   return {
     index(path) {
       const source = text(path);
       if (source === null) return;
       if (MAKES_DICTIONARY.test(source)) {
-        const lines = source.split("\n").filter((line) => MAKES_DICTIONARY.test(line));
-        mayMake.set(path, lines.some(speaksOfConversations));
+        mayMake.set(
+          path,
+          source.split("\n").filter((line) => MAKES_DICTIONARY.test(line)),
+        );
       }
       if (handlesMessages(source)) handling.add(path);
       const language = languageOf(path);
@@ -173,8 +186,13 @@ function createTree(
         }
       }
     },
-    promising: () => [...mayMake].filter(([path, speaks]) => speaks || isHandling(path)).map(([path]) => path),
-    handlesMessages: isHandling,
+    promising: () =>
+      [...mayMake]
+        .filter(([path, lines]) =>
+          lines.some((line) => speaksOfConversations(line) || isUsedWithMessages(path, assignedName(line))),
+        )
+        .map(([path]) => path),
+    isUsedWithMessages,
     read(path) {
       const source = text(path);
       if (source === null) return null;
@@ -190,11 +208,7 @@ function createTree(
       return file;
     },
     resolve: (file, specifier) => modules.resolve(file.path, file.language, specifier),
-    importers(path, name) {
-      const known = [...(importers.get(path) ?? [])];
-      const mentions = new RegExp(`\\b${escaped(name)}\\b|import\\s*\\*|export\\s*\\*`);
-      return name === "default" || name === "*" ? known : known.filter((other) => mentions.test(text(other) ?? ""));
-    },
+    importers: importersOf,
     mentioning(first, second) {
       const pattern = new RegExp(`\\b${escaped(first)}\\s*\\??\\.\\s*${escaped(second)}\\b`);
       return paths.filter((path) => pattern.test(text(path) ?? ""));
@@ -204,6 +218,11 @@ function createTree(
 
 function errorText(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}
+
+/** The last name before the `=` of a line. */
+function assignedName(line: string): string {
+  return /([\w$#]+)\s*(?:[!?]?:[^=]*)?=/.exec(line)?.[1] ?? "";
 }
 
 function escaped(name: string): string {

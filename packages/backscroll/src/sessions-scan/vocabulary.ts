@@ -15,7 +15,9 @@ export function isContextField(name: string): boolean {
 
 /** Of a dictionary: `SESSIONS`, `chat_histories`, `conversationStore`. */
 export function namesConversations(name: string): boolean {
-  return /session|chat|conv(o|ersation)|histor|dialog|thread|transcript|messages|msgs|turns|memor(y|ies)/i.test(name);
+  return /session|chat|conv(o|ersation)|histor|dialog|threads|thread_|transcript|messages|msgs|turns|memor(y|ies)/i.test(
+    name,
+  );
 }
 
 /** Of a key: `session_id`, `sid`, `req.body.conversationId`, `ctx.chat.id`. */
