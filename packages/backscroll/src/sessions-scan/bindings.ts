@@ -28,8 +28,12 @@ interface OpenFile {
 
 export interface Follower {
   open(path: string): OpenFile | null;
-  /** Follows a dictionary to everything that touches it, in all files; `uses` and `evidence` fill up. */
-  follow(dictionary: Dictionary): void;
+  /**
+   * Follows a dictionary to everything that touches it; `uses` and `evidence` fill up.
+   *
+   * @param goesOn asked when all is followed in the files that are open, and again: whether others are worth opening
+   */
+  follow(dictionary: Dictionary, goesOn: () => boolean): void;
 }
 
 /**
@@ -43,6 +47,8 @@ export function createFollower(tree: Tree): Follower {
   const queue: (() => void)[] = [];
   /** What is decided when all variables are known. */
   const later: (() => void)[] = [];
+  /** What leads to files that are not open, and so costs. */
+  let elsewhere: { path: string; name: string; dictionary: Dictionary | null }[] = [];
   const known = new Set<string>();
 
   function holderOf(of: string | Node): Holder {
@@ -148,9 +154,7 @@ export function createFollower(tree: Tree): Follower {
   /** A module has something under this name; who imports it may be in a file that nobody has opened. */
   function tell(of: OpenFile, name: string, meaning: Meaning): void {
     if (!addMember(of.module, name, meaning)) return;
-    queue.push(() => {
-      for (const path of tree.importers(of.file.path, name)) open(path);
-    });
+    elsewhere.push({ path: of.file.path, name, dictionary: dictionaryOf(meaning) });
   }
 
   function addClassMember(of: OpenFile, owner: Node, name: string, meaning: Meaning): void {
@@ -350,7 +354,7 @@ export function createFollower(tree: Tree): Follower {
 
   return {
     open,
-    follow(dictionary) {
+    follow(dictionary, goesOn) {
       const value: Value = {
         of: "value",
         dictionary,
@@ -381,7 +385,14 @@ export function createFollower(tree: Tree): Follower {
           }
         }
       }
-      drain();
+      for (;;) {
+        drain();
+        if (elsewhere.length === 0 || !goesOn()) break;
+        for (const { path, name } of elsewhere.splice(0))
+          for (const importer of tree.importers(path, name)) open(importer);
+      }
+      // A class or a module may lead to the next dictionary as well: that one tells it no second time.
+      elsewhere = elsewhere.filter((other) => other.dictionary !== dictionary);
     },
   };
 }
@@ -398,6 +409,11 @@ function use({ dictionary }: Value, found: FoundUse): void {
     (other) => other.pattern === pattern && other.start === start && other.node === node,
   );
   if (!isKnown) dictionary.uses.push(found);
+}
+
+function dictionaryOf(meaning: Meaning): Dictionary | null {
+  if (meaning.of === "holder") return null;
+  return meaning.of === "producer" ? meaning.result.dictionary : meaning.dictionary;
 }
 
 function idOf({ file, node }: Dictionary): string {

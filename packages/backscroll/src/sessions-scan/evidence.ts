@@ -44,6 +44,13 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   return no(isNear, "no message is seen to be put into it");
 }
 
+/** Not after what is known so far: where it is used by a key, that use would say so. */
+export function mayBeSessions(dictionary: Dictionary): boolean {
+  if (dictionary.evidence.keys.size === 0) return true;
+  const verdict = judge(dictionary);
+  return verdict.isSessions || verdict.doubt !== null;
+}
+
 function no(isNear: boolean, doubt: string): Verdict {
   return { isSessions: false, doubt: isNear ? doubt : null };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createFollower, type Follower, type Tree } from "./bindings.ts";
 import { findCandidates, MAKES_DICTIONARY } from "./candidates.ts";
 import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts";
-import { judge } from "./evidence.ts";
+import { judge, mayBeSessions } from "./evidence.ts";
 import { createModules, specifiersIn } from "./modules.ts";
 import { createParser, EXTENSIONS, type Parser } from "./parser.ts";
 import { findSourceFiles } from "./source-files.ts";
@@ -105,7 +105,7 @@ export async function scanSessions(
     onProgress(i + 1, paths.length);
   }
   const dictionaries = tree.promising().flatMap((path) => candidatesOf(follower, tree, path));
-  for (const dictionary of dictionaries) follower.follow(dictionary);
+  for (const dictionary of dictionaries) follower.follow(dictionary, () => mayBeSessions(dictionary));
   return report(paths.length, dictionaries, [...problems.values()]);
 }
 
