@@ -7,6 +7,7 @@ import { followValue } from "./follow.ts";
 import type { Steps } from "./record.ts";
 import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
 import { isFunction, lastName, outer, type View, viewOf } from "./view.ts";
+import { givesMessages } from "./vocabulary.ts";
 
 /** The files of the tree, opened when something leads to them. */
 export interface Tree {
@@ -160,6 +161,8 @@ export function createFollower(tree: Tree): Follower {
   function addClassMember(of: OpenFile, owner: Node, name: string, meaning: Meaning): void {
     const holder = holderOf(owner);
     if (!addMember(holder, name, meaning)) return;
+    const dictionary = dictionaryOf(meaning);
+    if (dictionary) known.add(`${of.file.path} ${owner.start} .${name} ${idOf(dictionary)}`);
     queue.push(() => {
       for (const attribute of of.scopes.attributes.get(name) ?? []) {
         const view = viewOf(attribute);
@@ -280,6 +283,9 @@ export function createFollower(tree: Tree): Follower {
     const to = owner && open(owner.file.path);
     if (!owner || !to || view?.is !== "function") return;
     const result = meaning.of === "value" ? producer(view, meaning) : meaning;
+    if (meaning.of === "value" && view.name && givesMessages(textOf(view.name))) {
+      meaning.dictionary.evidence.messageFields += 1;
+    }
     if (result.of === "holder") return; // what a function makes of a class is told by its annotation
     const inClass = ancestor(owner, (other) => viewOf(other).is === "class" || isFunction(other));
     if (view.name && inClass && viewOf(inClass).is === "class")
@@ -338,8 +344,12 @@ export function createFollower(tree: Tree): Follower {
       return all.filter((other) => to?.scopes.resolve(other) === scope).flatMap(valueSetTo);
     },
     isOf(node, dictionary) {
-      const to = open(node.file.path);
-      const scope = to?.scopes.resolve(node);
+      const view = viewOf(node);
+      if (view.is === "attribute") {
+        const owner = isSelf(view.object) ? ancestor(node, (other) => viewOf(other).is === "class") : null;
+        return owner !== null && known.has(`${node.file.path} ${owner.start} .${view.name} ${idOf(dictionary)}`);
+      }
+      const scope = open(node.file.path)?.scopes.resolve(node);
       return scope ? known.has(`${node.file.path} ${scope.node.start} ${textOf(node)} ${idOf(dictionary)}`) : false;
     },
   };

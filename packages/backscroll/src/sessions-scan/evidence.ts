@@ -39,6 +39,7 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   const hasLists = evidence.listAppends > 0 || /list|\[\]|deque|Array/i.test(`${annotation} ${values.join(" ")}`);
   if (hasName && (hasKey || typed) && (hasLists || evidence.messageFields > 0 || typed)) return { isSessions: true };
   if (hasName && hasKey && !values.some(isRecordOfOther)) return { isSessions: true };
+  if (hasKey && hasLists && evidence.messageFields > 0) return { isSessions: true };
   if (typed && hasKey) return { isSessions: true };
   const isNear = hasName || (hasKey && (isAppendedTo || isNested || evidence.contextFields > 0));
   return no(isNear, "no message is seen to be put into it");

@@ -109,7 +109,7 @@ export function bindPattern(steps: Steps, target: Node, value: Value): void {
 export function rootIs(steps: Steps, expression: Node, dictionary: Dictionary): boolean {
   for (const node of descendants(expression)) {
     const view = viewOf(node);
-    if (view.is === "name" && steps.isOf(node, dictionary)) return true;
+    if ((view.is === "name" || view.is === "attribute") && steps.isOf(node, dictionary)) return true;
     if (view.is === "attribute" && view.name === dictionary.name && dictionary.home.in !== "scope") return true;
   }
   return false;

@@ -9,6 +9,11 @@ export function isMessagesField(name: string): boolean {
   return MESSAGES.test(name);
 }
 
+/** Of a function: `messages`, `get_history`, `loadMessages`. */
+export function givesMessages(name: string): boolean {
+  return /^(get|load|list|recent|fetch)?_?(chat_?)?(messages|history)$/i.test(name);
+}
+
 export function isContextField(name: string): boolean {
   return CONTEXT.test(name);
 }
