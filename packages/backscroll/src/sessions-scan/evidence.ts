@@ -18,7 +18,8 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   const hasKey = keys.some(namesSession);
   const isAppendedTo = uses.some(({ pattern }) => pattern === "append");
   const isNested = keys.length > 0 && uses.some(({ reason }) => reason?.includes("nested"));
-  const typed = /message|history|conversation|chat|turn|Session\b|Memory/i.test(annotation) && !isOtherType(annotation);
+  const typed =
+    /message|history|conversation|chat|\bturns?\b|Session\b|Memory/i.test(annotation) && !isOtherType(annotation);
   const holdsMessages =
     evidence.messagesAdded > 0 ||
     values.some(looksLikeSession) ||

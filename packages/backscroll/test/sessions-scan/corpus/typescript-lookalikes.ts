@@ -76,3 +76,13 @@ export function arm(sessionId: string) {
 // const SESSIONS = {}; SESSIONS[sessionId].messages.push({ role: "user", content: "x" });
 const help = `const SESSIONS = {}; SESSIONS[sessionId] = { messages: [] };`;
 export const s = (sessionId: string) => "sessions.get(sessionId).messages";
+
+// === what a page knows of a running reply
+interface TurnState { phase: "idle" | "replying"; failure: { question: { id: string; text: string } } | null }
+const states = new Map<string, TurnState>();
+
+export function setTurnState(conversationId: string, role: string, change: Partial<TurnState>): void {
+  const next = { ...(states.get(conversationId) ?? { phase: "idle", failure: null }), ...change };
+  if (next.phase === "idle") states.delete(conversationId);
+  else states.set(conversationId, next as TurnState);
+}
