@@ -1,0 +1,119 @@
+import type { Use } from "./scan.ts";
+
+/** Over HTTP, with `api` of the set-up in the mapping document. */
+export function pythonCode({ pattern, details, place }: Use): string {
+  const { key, before } = keyFor(details.key ?? null);
+  const call = callsFor(place.mayAwait);
+  const session = `session = ${call.json(`get(f"/api/sessions/${key}")`)}`;
+  const { variable } = place;
+  const field = details.field ?? null;
+  const lines = (): readonly string[] => {
+    switch (pattern) {
+      case "import":
+        return [`from backscroll_api import ${place.mayAwait ? "async_api" : "api"}`];
+      case "create":
+        return [
+          `conversation = ${call.json('post("/api/conversations", json={})')}`,
+          call.ok(
+            `put(f"/api/sessions/${key}", json={"conversation_id": conversation["conversation_id"], "context": {}})`,
+          ),
+        ];
+      case "check":
+        return [`is_known = ${call.plain(`get(f"/api/sessions/${key}")`)}.status_code == 200`];
+      case "append":
+        return [session, call.ok(`post(f"${MESSAGES}", json={"messages": [${(details.items ?? []).join(", ")}]})`)];
+      case "last-n":
+      case "read":
+        if (pattern === "read" && details.messages !== true) return [session, ...messages(call, "messages", "200")];
+        return [
+          session,
+          ...messages(call, variable ?? "messages", pattern === "read" ? "200" : (details.limit ?? "20")),
+        ];
+      case "clear":
+        return [
+          session,
+          call.ok(`delete(f"/api/conversations/{session['conversation_id']}")`),
+          `conversation = ${call.json('post("/api/conversations", json={})')}`,
+          call.ok(
+            `put(f"/api/sessions/${key}", json={"conversation_id": conversation["conversation_id"], "context": session["context"]})`,
+          ),
+        ];
+      case "delete":
+        if (details.all)
+          return [...list(call), `    ${call.ok(`delete(f"/api/conversations/{conversation['conversation_id']}")`)}`];
+        return [
+          `session = ${call.plain(`get(f"/api/sessions/${key}")`)}`,
+          "if session.status_code == 200:",
+          `    ${call.ok(`delete(f"/api/sessions/${key}")`)}`,
+          `    ${call.ok(`delete(f"/api/conversations/{session.json()['conversation_id']}")`)}`,
+        ];
+      case "iterate":
+        return [...list(call), '    print(conversation["conversation_id"], conversation["message_count"])'];
+      case "context-read":
+        return [
+          session,
+          `${variable ?? "value"} = session["context"]${field === null ? "" : `.get(${JSON.stringify(field)})`}`,
+        ];
+      case "context-write":
+        return [
+          session,
+          field === null
+            ? `session["context"].update(${details.value ?? "{}"})`
+            : `session["context"][${JSON.stringify(field)}] = ${details.value ?? "None"}`,
+          call.ok(
+            `put(f"/api/sessions/${key}", json={"conversation_id": session["conversation_id"], "context": session["context"]})`,
+          ),
+        ];
+      default:
+        return [];
+    }
+  };
+  const found = lines();
+  return [...(found.some((line) => line.includes(`{${before?.name}}`)) && before ? [before.line] : []), ...found].join(
+    "\n",
+  );
+}
+
+const MESSAGES = "/api/conversations/{session['conversation_id']}/messages";
+
+/** What goes into the f-string; anything with brackets or quotes is put into a variable first. */
+function keyFor(key: string | null): { key: string; before: { name: string; line: string } | null } {
+  if (key === null) return { key: "{session_id}", before: null };
+  if (/^[\w.]+$/.test(key)) return { key: `{${key}}`, before: null };
+  return { key: "{session_id}", before: { name: "session_id", line: `session_id = ${key}` } };
+}
+
+interface Calls {
+  plain(request: string): string;
+  /** and fails when it was refused */
+  ok(request: string): string;
+  json(request: string): string;
+}
+
+function callsFor(isAsync: boolean): Calls {
+  const plain = (request: string): string => (isAsync ? `(await async_api.${request})` : `api.${request}`);
+  const ok = (request: string): string => `${plain(request)}.raise_for_status()`;
+  return { plain, ok, json: (request) => `${ok(request)}.json()` };
+}
+
+/** The API gives the newest first. */
+function messages(call: Calls, variable: string, limit: string): string[] {
+  return [`${variable} = ${call.json(`get(f"${MESSAGES}", params={"limit": ${limit}})`)}["messages"][::-1]`];
+}
+
+function list(call: Calls): string[] {
+  return [`for conversation in ${call.json('get("/api/conversations", params={"limit": 100})')}["conversations"]:`];
+}
+
+export const PYTHON_SETUP = `# backscroll_api.py: pip install httpx
+import os
+
+import httpx
+
+BASE = os.environ.get("BACKSCROLL_URL", "http://localhost:4100")
+# An admin's key acts for the user whom x-backscroll-user names; without authentication neither is needed.
+HEADERS = {"x-api-key": os.environ["BACKSCROLL_KEY"]} if "BACKSCROLL_KEY" in os.environ else {}
+
+api = httpx.Client(base_url=BASE, headers=HEADERS)
+async_api = httpx.AsyncClient(base_url=BASE, headers=HEADERS)
+`;
