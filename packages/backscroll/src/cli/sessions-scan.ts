@@ -123,7 +123,7 @@ async function fixCommand(
 ): Promise<void> {
   const plan = await planFix(directory, result, { store });
   for (const { file, why } of plan.skipped) terminal.warn(`${file} is left alone: ${why}`);
-  const changed = await changedSinceCommit(directory);
+  const changed = await changedSinceCommit(terminal, directory);
   const files = plan.files.filter(({ file }) => !changed.has(file));
   for (const { file } of plan.files) {
     if (changed.has(file)) terminal.warn(`${file} is left alone: it has changes that are not committed`);
@@ -154,20 +154,25 @@ function diffOf({ file, before, after }: Pick<FixedFile, "file" | "before" | "af
 }
 
 /** A change that is not committed could not be told from ours, nor be had back. Outside of git there is no such thing. */
-async function changedSinceCommit(directory: string): Promise<ReadonlySet<string>> {
+async function changedSinceCommit(terminal: Terminal, directory: string): Promise<ReadonlySet<string>> {
+  const git = async (...args: string[]): Promise<string> => {
+    const env = { ...process.env, LC_ALL: "C" };
+    const options = { cwd: resolve(directory), maxBuffer: 64 * 1024 * 1024, env };
+    return (await promisify(execFile)("git", args, options)).stdout;
+  };
   try {
-    const git = promisify(execFile);
-    const options = { cwd: resolve(directory), maxBuffer: 64 * 1024 * 1024 };
-    const { stdout: prefix } = await git("git", ["rev-parse", "--show-prefix"], options);
-    const { stdout } = await git(
-      "git",
-      ["status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "."],
-      options,
-    );
-    const paths = stdout.split("\0").map((entry) => entry.slice(3));
-    return new Set(paths.map((path) => (path.startsWith(prefix.trim()) ? path.slice(prefix.trim().length) : path)));
-  } catch {
-    // no repository, or no git
+    const prefix = (await git("rev-parse", "--show-prefix")).trim();
+    const status = await git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", ".");
+    const paths = status.split("\0").map((entry) => entry.slice(3));
+    return new Set(paths.map((path) => (path.startsWith(prefix) ? path.slice(prefix.length) : path)));
+  } catch (error) {
+    const { code, stderr = "" } = error as { code?: unknown; stderr?: string };
+    if (stderr.includes("not a git repository (or any")) return new Set();
+    if (code !== "ENOENT") {
+      const why = stderr.trim() || errorMessage(error);
+      throw new CommandError(EXIT.failed, `git does not say what is not committed: ${why}`, { cause: error });
+    }
+    terminal.warn("git is not installed: changes that are not committed are not looked for");
     return new Set();
   }
 }

@@ -80,7 +80,9 @@ export interface UseDetails {
   readonly limit?: string;
   /** a field of the context, or of the session beside its messages */
   readonly field?: string | null;
+  /** what is written: to the field; without one, all of the context, or, when `change` is `merge`, some keys of it */
   readonly value?: string;
+  readonly change?: "merge" | "remove";
   /** all sessions at once */
   readonly all?: boolean;
   /** the messages themselves, not the session that has them */

@@ -67,7 +67,7 @@ function certainEdits(file: SourceFile, found: readonly Use[], uses: readonly Us
   if (file.language === "python") return certain;
   const store = storeName(file);
   for (const use of found) {
-    const edit = safeRewrite(use, { node: nodeAt(file, use), store, uses, file });
+    const edit = safeRewrite(use, { node: nodeAt(file, use), store, uses });
     const overlaps = edit && [...certain.values()].some((other) => edit.start < other.end && other.start < edit.end);
     if (edit && !overlaps) certain.set(use, edit);
   }

@@ -1,3 +1,4 @@
+import type { UseDetails } from "./dictionary.ts";
 import type { Value } from "./meaning.ts";
 import { addsMessages, onDictionary, onMessages, onRecord } from "./methods.ts";
 import {
@@ -128,7 +129,9 @@ function onAttribute(steps: Steps, node: Node, value: Value, name: string): void
   if (value.kind === "pairs" || value.kind === "values" || value.kind === "keys") return;
   if (name === "length") return onLength(steps, node, value);
   if (value.kind === "session") return steps.follow(node, fieldOf(value, name));
-  if (value.kind === "context") return steps.follow(node, { ...value, field: name, steps: value.steps + 1 });
+  if (value.kind === "context") {
+    return steps.follow(node, { ...value, field: value.field ?? name, steps: value.steps + 1 });
+  }
   steps.follow(node, { ...value, steps: value.steps + 1 });
 }
 
@@ -154,7 +157,7 @@ function onIndex(steps: Steps, node: Node, value: Value, key: Node): void {
     case "messages":
       return onMessage(steps, node, value, key);
     case "context":
-      return steps.follow(node, { ...deeper, field: name ?? value.field });
+      return steps.follow(node, { ...deeper, field: value.field ?? name });
     default:
       return steps.follow(node, deeper);
   }
@@ -217,7 +220,7 @@ function onDelete(steps: Steps, parent: Node, node: Node, value: Value): void {
       return unclassified(steps, value, parent, "one message is removed: `deleteMessage` takes its id");
     case "context":
     case "field":
-      return record(steps, value, "context-write", parent);
+      return record(steps, value, "context-write", parent, isOfField(value, node) ? { change: "remove" } : {});
     default:
       return used(steps, node, value);
   }
@@ -306,9 +309,29 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
     case "context":
     case "field":
       if (value.steps === 0) return;
-      return record(steps, value, "context-write", statement, by ? { value: textOf(by) } : {});
+      return record(
+        steps,
+        value,
+        "context-write",
+        statement,
+        by ? contextChange(value, view.target, by, operator) : {},
+      );
     default:
   }
+}
+
+/** Nothing when it is not known what the whole field is afterwards: `context.turns += 1`, `context.user.name = name`. */
+function contextChange(value: Value, target: Node, by: Node, operator: string): UseDetails {
+  if (!isOfField(value, target)) return {};
+  if (operator === "=") return { value: textOf(by) };
+  return operator === "|=" && value.field === null ? { value: textOf(by), change: "merge" } : {};
+}
+
+/** It is the field, or the context, and nothing inside of that. */
+function isOfField({ field }: Value, node: Node): boolean {
+  const view = viewOf(bare(node));
+  if (field === null) return true;
+  return view.is === "attribute" ? view.name === field : view.is === "index" && literalText(view.key) === field;
 }
 
 /** `history += [m]` changes the list that is in the dictionary, too. */
@@ -371,8 +394,10 @@ function onArgument(
       return record(steps, sessionUnder(value, args[at + 1]), "check", call);
     }
   }
-  if (value.kind === "session" && name === "Object.assign" && args[0] === node) {
-    return record(steps, value, "context-write", call);
+  if ((value.kind === "session" || value.kind === "context") && name === "Object.assign" && args[0] === node) {
+    const isKnown = value.kind === "context" && value.field === null && args.length === 2;
+    const changes: UseDetails = isKnown ? { value: textOf(args[1]!), change: "merge" } : {};
+    return record(steps, value, "context-write", call, changes);
   }
   const parameter = parameterFor(steps.parametersOf(callee), { node, args, named });
   if (parameter) {

@@ -1,3 +1,4 @@
+import type { UseDetails } from "./dictionary.ts";
 import { bindSession, fieldOf, record, sessionUnder, type Steps, unclassified, used } from "./record.ts";
 import type { Value } from "./meaning.ts";
 import { type Node, textOf } from "./tree.ts";
@@ -87,10 +88,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
     case "update":
     case "assign":
     case "set":
-      return record(steps, value, "context-write", node, {
-        field: name === "set" ? field : null,
-        value: textOf(args.at(-1) ?? node),
-      });
+      return record(steps, value, "context-write", node, value.field === null ? changesOf(call, field) : {});
     case "keys":
     case "items":
     case "copy":
@@ -101,8 +99,12 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
       return used(steps, node, { ...value, steps: value.steps + 1 });
     default:
   }
-  if (isContext) return record(steps, value, "context-write", node);
-  if (name === "pop" && field !== null) return record(steps, fieldOf(value, field), "context-write", node);
+  if (isContext) return onContext(steps, call, value);
+  if (name === "pop" && field !== null) {
+    const popped = fieldOf(value, field);
+    if (popped.kind === "messages") return record(steps, popped, "clear", node, { messages: true });
+    return record(steps, popped, "context-write", node, { change: "remove" });
+  }
   if (LIST_METHODS.has(name)) return onMessages(steps, call, value);
   if (addsMessages(name)) {
     value.dictionary.evidence.messagesAdded += 1;
@@ -122,6 +124,28 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
     );
   }
   unclassified(steps, value, node, `${name}() is a method of the session's own class`);
+}
+
+/** `update({"city": city})`, `update(city=city)`, `set("city", city)` */
+function changesOf({ name, args, named }: MethodCall, field: string | null): UseDetails {
+  const last = args.at(-1);
+  if (name === "set" && field !== null && args.length === 2) return { field, value: textOf(last!) };
+  if (name === "set" || args.length > 1 || (last && named.size > 0)) return {};
+  const pairs = [...named].map(([key, by]) => `${JSON.stringify(key)}: ${textOf(by)}`);
+  return { value: last ? textOf(last) : `{${pairs.join(", ")}}`, change: "merge" };
+}
+
+const CHANGES_FIELD =
+  /^(append|push|extend|add|insert|remove|discard|pop|popitem|clear|delete|sort|reverse|splice|shift|unshift)$/;
+
+/** A method of the context, or of something in it. */
+function onContext(steps: Steps, { node, name, args }: MethodCall, value: Value): void {
+  if (!CHANGES_FIELD.test(name)) return used(steps, node, value);
+  if (value.field !== null) return record(steps, value, "context-write", node);
+  if (name === "clear") return record(steps, value, "context-write", node, { value: "{}" });
+  const field = args[0] ? literalText(args[0]) : null;
+  const isRemoval = (name === "pop" || name === "delete") && field !== null;
+  record(steps, value, "context-write", node, isRemoval ? { field, change: "remove" } : {});
 }
 
 const APPENDS = new Set(["append", "push", "extend", "appendright", "add"]);

@@ -1,3 +1,4 @@
+import type { UseDetails } from "./dictionary.ts";
 import type { Use } from "./scan.ts";
 
 /** Over HTTP, with `api` of the set-up in the mapping document. */
@@ -32,7 +33,6 @@ export function pythonCode({ pattern, details, place }: Use): string {
       case "clear":
         return [
           session,
-          call.ok(`delete(f"/api/conversations/{session['conversation_id']}")`),
           `conversation = ${call.json('post("/api/conversations", json={})')}`,
           call.ok(
             `put(f"/api/sessions/${key}", json={"conversation_id": conversation["conversation_id"], "context": session["context"]})`,
@@ -40,30 +40,28 @@ export function pythonCode({ pattern, details, place }: Use): string {
         ];
       case "delete":
         if (details.all)
-          return [...list(call), `    ${call.ok(`delete(f"/api/conversations/{conversation['conversation_id']}")`)}`];
+          return [
+            `while conversations := ${conversations(call)}:`,
+            "    for conversation in conversations:",
+            `        ${call.ok(`delete(f"/api/conversations/{conversation['conversation_id']}")`)}`,
+          ];
         return [
-          `session = ${call.plain(`get(f"/api/sessions/${key}")`)}`,
-          "if session.status_code == 200:",
-          `    ${call.ok(`delete(f"/api/sessions/${key}")`)}`,
-          `    ${call.ok(`delete(f"/api/conversations/{session.json()['conversation_id']}")`)}`,
+          `answer = ${call.plain(`delete(f"/api/sessions/${key}")`)}`,
+          "if answer.status_code != 404:",
+          "    answer.raise_for_status()",
         ];
       case "iterate":
-        return [...list(call), '    print(conversation["conversation_id"], conversation["message_count"])'];
+        return [
+          `for conversation in ${conversations(call)}:`,
+          '    print(conversation["conversation_id"], conversation["message_count"])',
+        ];
       case "context-read":
         return [
           session,
           `${variable ?? "value"} = session["context"]${field === null ? "" : `.get(${JSON.stringify(field)})`}`,
         ];
       case "context-write":
-        return [
-          session,
-          field === null
-            ? `session["context"].update(${details.value ?? "{}"})`
-            : `session["context"][${JSON.stringify(field)}] = ${details.value ?? "None"}`,
-          call.ok(
-            `put(f"/api/sessions/${key}", json={"conversation_id": session["conversation_id"], "context": session["context"]})`,
-          ),
-        ];
+        return contextWrite(call, key, details);
       default:
         return [];
     }
@@ -101,8 +99,22 @@ function messages(call: Calls, variable: string, limit: string): string[] {
   return [`${variable} = ${call.json(`get(f"${MESSAGES}", params={"limit": ${limit}})`)}["messages"][::-1]`];
 }
 
-function list(call: Calls): string[] {
-  return [`for conversation in ${call.json('get("/api/conversations", params={"limit": 100})')}["conversations"]:`];
+function conversations(call: Calls): string {
+  return `${call.json('get("/api/conversations", params={"limit": 100})')}["conversations"]`;
+}
+
+function contextWrite(call: Calls, key: string, { field = null, value, change }: UseDetails): string[] {
+  const path = `f"/api/sessions/${key}"`;
+  if (change !== "merge" && field === null) {
+    const context = change === "remove" ? "{}" : (value ?? "context");
+    const json = `{"conversation_id": session["conversation_id"], "context": ${context}}`;
+    return [`session = ${call.json(`get(${path})`)}`, call.ok(`put(${path}, json=${json})`)];
+  }
+  const name = JSON.stringify(field);
+  if (change === "remove") return [call.ok(`patch(${path}, json={"remove": [${name}]})`)];
+  const changes = change === "merge" ? value : `{${name}: ${value ?? "value"}}`;
+  const written = call.ok(`patch(${path}, json={"context": ${changes}})`);
+  return [value === undefined ? `${written}  # value: all of it, as it is then` : written];
 }
 
 export const PYTHON_SETUP = `# backscroll_api.py: pip install httpx

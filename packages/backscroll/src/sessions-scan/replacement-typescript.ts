@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { UseDetails } from "./dictionary.ts";
 import type { Use } from "./scan.ts";
 
 /** `store` is a `SessionStore`: see the set-up in the mapping document. */
@@ -10,11 +11,11 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
     case "import":
       return `import { store } from "${storeFrom(file)}";`;
     case "create":
-      return `// nothing; to begin with a context: await store.setContext(${key}, { … });`;
+      return `await store.create(${key});`;
     case "check":
-      return `(await store.get(${key})) !== null`;
+      return `(await store.has(${key}))`;
     case "append":
-      return `await store.append(${key}, ${(details.items ?? []).join(", ")});`;
+      return `await store.append(${key}, ${messagesArgument(details.items)});`;
     case "last-n":
       return details.limit === "1"
         ? set(variable, `(await store.get(${key}, { limit: 1 }))?.messages.at(-1)`)
@@ -22,22 +23,38 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
     case "read":
       return details.messages === true
         ? set(variable, `(await store.get(${key}))?.messages ?? []`)
-        : `${set(variable ?? "session", `await store.get(${key})`)} // null when there is none`;
+        : `${set(variable ?? "session", `await store.get(${key})`)} // undefined when there is none`;
     case "clear":
-      return `await store.clear(${key});`;
+      return [
+        `const context = await store.getContext(${key});`,
+        `await store.clear(${key});`,
+        `await store.setContext(${key}, context);`,
+      ].join("\n");
     case "delete":
-      return details.all
-        ? `${LIST}  await conversations.deleteConversation(user, id);\n}`
-        : `await store.clear(${key});`;
+      return details.all ? `${EACH} await store.clear(id);` : `await store.clear(${key});`;
     case "iterate":
-      return `${LIST}  // messageCount, updatedAt and title are there without reading a message\n}`;
+      return `${EACH} {\n  const session = await store.get(id);\n}`;
     case "context-read":
-      return set(variable, `(await store.context(${key}))${field ? access(field) : ""}`);
+      return set(variable, `(await store.getContext(${key}))${field ? access(field) : ""}`);
     case "context-write":
-      return `await store.setContext(${key}, ${field ? `{ ${property(field)}: ${details.value ?? "…"} }` : (details.value ?? "{ … }")});`;
+      return contextWrite(key, details);
     default:
       return "";
   }
+}
+
+/** One message, or a list of them. */
+export function messagesArgument(items: readonly string[] = []): string {
+  const [first] = items;
+  return items.length === 1 && first !== undefined && !first.startsWith("...") ? first : `[${items.join(", ")}]`;
+}
+
+function contextWrite(key: string, { field = null, value, change }: UseDetails): string {
+  if (change === "merge") return `await store.updateContext(${key}, ${value});`;
+  if (field === null) return `await store.setContext(${key}, ${change === "remove" ? "{}" : (value ?? "context")});`;
+  if (change === "remove") return `await store.updateContext(${key}, {}, { remove: [${JSON.stringify(field)}] });`;
+  const written = `await store.updateContext(${key}, { ${property(field)}: ${value ?? "value"} });`;
+  return value === undefined ? `${written} // value: all of it, as it is then` : written;
 }
 
 /** A statement where a variable is set, otherwise the expression. */
@@ -50,7 +67,7 @@ function storeFrom(file: string): string {
   return relative.startsWith(".") ? relative : `./${relative}`;
 }
 
-const LIST = "for (const { id } of (await conversations.listUserConversations(user)).conversations) {\n";
+const EACH = "for await (const id of store.ids())";
 
 function access(field: string): string {
   return isName(field) ? `.${field}` : `[${JSON.stringify(field)}]`;
@@ -66,20 +83,21 @@ function isName(field: string): boolean {
 
 /** What `store` is, until the code that uses the dictionary has gone. */
 export const TYPESCRIPT_SETUP = `// session-store.ts
-import { createBackscroll, SessionStore } from "backscroll";
+import { createBackscroll } from "backscroll";
+
+/** As your dictionary has them. */
+type Message = { role: string; content: string };
 
 const backscroll = await createBackscroll({ databaseUrl: process.env.DATABASE_URL });
-export const conversations = backscroll.conversations;
-/** Whose sessions these are: with users of your own, make a store for each. */
-export const user = "you@localhost";
-export const store = new SessionStore(conversations, user);
-// While some code still uses the dictionary, let the store write to it as well:
-//   new SessionStore(conversations, user, { dualWrite: SESSIONS })
+export const store = backscroll.sessionStore<Message>({
+  user: "you@localhost", // whose sessions they are; with users of your own, each request takes store.with({ user })
+  // legacy: SESSIONS,   // while some code still uses the dictionary: both are written, and the dictionary is read
+});
 
 // What it does; ids are the ones that your dictionary has:
-//   get(sessionId, { limit? }): Promise<{ messages, context } | null>   messages: the newest, the oldest of them first
-//   append(sessionId, ...messages): Promise<void>                       { role, content }; begins the session when there is none
-//   clear(sessionId): Promise<boolean>                                  the conversation goes to the trash
-//   context(sessionId): Promise<Record<string, unknown>>                empty when there is none
-//   setContext(sessionId, changes): Promise<void>                       what is not named stays
+//   has(id), get(id, { limit? })                the newest messages, the oldest of them first, and the context; or undefined
+//   create(id), append(id, message or messages) begin the session when there is none
+//   getContext(id), updateContext(id, changes)  what is not named stays; setContext(id, context) replaces it
+//   clear(id)                                   ends the session; its conversation stays in the user's history
+//   ids()                                       for await (const id of store.ids())
 `;

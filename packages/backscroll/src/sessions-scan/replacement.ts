@@ -14,16 +14,15 @@ const WHAT: Readonly<Record<Pattern, string>> = {
   declare: "Nothing: the store keeps the sessions. Delete it when nothing below is left",
   import: "The import of the store",
   alias: "Nothing: the store needs no second name",
-  create:
-    "Nothing in TypeScript, where a session begins with its first message; in Python, a conversation and its session",
+  create: "Begin the session: its first message does, too",
   check: "Ask whether the session is known",
   append: "Save the message",
   read: "Read the newest messages",
   "last-n": "Read the last N messages",
   trim: "Nothing: nothing grows in memory, and reads take a limit",
-  clear: "End the conversation; the next message begins another",
-  delete: "End the session: its conversation goes to the trash for 30 days",
-  iterate: "List the conversations",
+  clear: "Begin the session anew, with its context: the conversation before stays in the user's history",
+  delete: "End the session: its conversation stays in the user's history",
+  iterate: "Go through the ids of the sessions",
   "context-read": "Read the session's context",
   "context-write": "Change the session's context",
   "write-back": "Nothing: what was saved is saved",
@@ -41,11 +40,9 @@ export function replacementFor(use: Use): Replacement {
 
 function whatFor({ pattern, reason, details }: Use, isPython: boolean): string {
   if (pattern === "unclassified") return `By hand: ${reason}`;
-  if (pattern === "create") {
-    return isPython
-      ? "Begin a conversation, and say that the session is in it"
-      : "Nothing: a session begins with its first message";
-  }
-  if (pattern === "delete" && details.all) return "End all sessions: list the conversations, and delete each";
-  return WHAT[pattern];
+  const isAll = pattern === "delete" && details.all === true;
+  if (isPython && pattern === "create") return "Begin a conversation, and say that the session is in it";
+  if (isPython && pattern === "iterate") return "List the conversations";
+  if (isPython && isAll) return "End all sessions: all conversations of the user go to the trash for 30 days";
+  return isAll ? "End all sessions" : WHAT[pattern];
 }

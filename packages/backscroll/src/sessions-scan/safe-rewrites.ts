@@ -1,5 +1,6 @@
+import { messagesArgument } from "./replacement-typescript.ts";
 import type { Use } from "./scan.ts";
-import { type Node, type SourceFile, textOf } from "./tree.ts";
+import { type Node, textOf } from "./tree.ts";
 import { bare, isEmptyLiteral, type View, viewOf } from "./view.ts";
 
 /** In UTF-16 code units of the text as it was. */
@@ -16,28 +17,27 @@ interface Surroundings {
   readonly store: string;
   /** all uses of the tree: a variable that is changed later is not safe */
   readonly uses: readonly Use[];
-  readonly file: SourceFile;
 }
 
 /**
  * The edit for a use whose meaning is certain, or null. Certain is what reaches the session by its id in one expression, in a
  * function that is `async` already, and leaves no reference to the dictionary's own list behind.
  */
-export function safeRewrite(use: Use, { node, store, uses, file }: Surroundings): Edit | null {
+export function safeRewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
   const { details, place, pattern } = use;
   if (!node || details.key == null || details.isAlias === true || !place.mayAwait) return null;
   const statement = statementOf(node);
   switch (pattern) {
     case "append":
       return isWholeStatement(node, statement) && appendsLiterals(node)
-        ? replaced(statement!, `await ${store}.append(${details.key}, ${(details.items ?? []).join(", ")});`)
+        ? replaced(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)});`)
         : null;
     case "delete":
       return isWholeStatement(node, statement) && details.all !== true
         ? replaced(statement!, `await ${store}.clear(${details.key});`)
         : null;
     case "check":
-      return guard(use, node, file) ?? membership(node, details.key, store);
+      return guard(use, node, store) ?? membership(node, details.key, store);
     case "read":
     case "last-n":
       return isFreeOfAliases(use, node, uses) ? read(use, node, store) : null;
@@ -61,7 +61,7 @@ function replaced({ start, end }: Node, text: string): Edit {
 
 const MESSAGE_KEYS = new Set(["role", "content"]);
 
-/** `….push({ role, content })`: what a message has besides, the store would not take. */
+/** `….push({ role, content })`: what a message has besides may be no JSON, and a `Date` would come back as text. */
 function appendsLiterals(node: Node): boolean {
   const view = viewOf(node);
   if (view.is !== "call" || view.args.length === 0) return false;
@@ -79,20 +79,15 @@ function isConditional(node: Node): boolean {
   return textOf(node).includes("?.");
 }
 
-/** `if (!sessions.has(id)) sessions.set(id, { messages: [], context: {} });` is what the store does by itself. */
-function guard(use: Use, node: Node, file: SourceFile): Edit | null {
+/** `if (!sessions.has(id)) sessions.set(id, { messages: [], context: {} });` */
+function guard(use: Use, node: Node, store: string): Edit | null {
   const not = node.parent && viewOf(node.parent).is === "wrapper" ? node.parent.parent : node.parent;
   const test = not && viewOf(not).is === "test" && not.kind === "unary_expression" ? not.parent : null;
   const statement = test?.kind === "parenthesized_expression" ? test.parent : null;
   if (statement?.kind !== "if_statement" || statement.children.length !== 2) return null;
   const only = onlyStatement(statement.children[1]!);
   const made = only && createdValue(only, use);
-  if (!made || !isEmptySession(made)) return null;
-  const lineStart = file.text.lastIndexOf("\n", statement.start - 1) + 1;
-  const isAlone = file.text.slice(lineStart, statement.start).trim() === "" && file.text[statement.end] === "\n";
-  return isAlone && statement.parent?.kind === "statement_block"
-    ? { start: lineStart, end: statement.end + 1, text: "" }
-    : null;
+  return made && isEmptySession(made) ? replaced(statement, `await ${store}.create(${use.details.key});`) : null;
 }
 
 function onlyStatement(body: Node): Node | null {
@@ -130,12 +125,8 @@ function membership(node: Node, key: string, store: string): Edit | null {
   while (whole.parent?.kind === "parenthesized_expression" && whole.parent.parent?.kind === "unary_expression") {
     whole = whole.parent;
   }
-  const not = whole.parent;
-  const isNegated = not?.kind === "unary_expression" && textOf(not).startsWith("!");
-  const outermost = isNegated ? not : whole;
-  const test = `(await ${store}.get(${key})) ${isNegated ? "===" : "!=="} null`;
-  const isAlone = outermost.parent?.kind === "parenthesized_expression";
-  return replaced(outermost, isAlone ? test : `(${test})`);
+  const test = `await ${store}.has(${key})`;
+  return replaced(whole, whole.parent?.kind === "parenthesized_expression" ? test : `(${test})`);
 }
 
 /** A list in a variable that something is added to later has to stay the dictionary's own. */

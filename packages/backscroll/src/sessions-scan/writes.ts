@@ -113,5 +113,6 @@ export function itemsOf(by: Node): readonly string[] {
   if (view.is === "concatenation") return itemsOf(view.right);
   if (view.is === "list") return view.items.filter((item) => viewOf(item).is !== "spread").map(textOf);
   if (view.is === "call" && textOf(view.callee).endsWith(".concat")) return view.args.flatMap(itemsOf);
+  if (view.is === "dictionary") return [textOf(by)];
   return [by.file.language === "python" ? `*${textOf(by)}` : `...${textOf(by)}`];
 }

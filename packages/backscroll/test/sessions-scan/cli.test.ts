@@ -51,6 +51,7 @@ test("a table, a summary for each file, and the mapping document with code for e
   expect(document).toContain('| 11 | append | `sessions.get(id)!.messages.push({ role: "user", content: text });` |');
   expect(document).toContain('await store.append(id, { role: "user", content: text });');
   expect(document).toContain("(await store.get(id, { limit: WINDOW }))?.messages ?? []");
+  expect(document).toContain("| `if (!(sessions.has(req.params.id))) return res.sendStatus(404);` | Ask whether");
 });
 
 test("--json says the same to a program, and writes no document", async () => {
@@ -169,6 +170,7 @@ const WINDOW = 20;
 
 app.post("/chat", async (req, res) => {
   const { id, text } = req.body;
+  await store.create(id);
   await store.append(id, { role: "user", content: text });
   const reply = await ask(((await store.get(id, { limit: WINDOW }))?.messages ?? []));
   await store.append(id, { role: "assistant", content: reply });
@@ -176,7 +178,7 @@ app.post("/chat", async (req, res) => {
 });
 
 app.get("/chat/:id", async (req, res) => {
-  if ((await store.get(req.params.id)) === null) return res.sendStatus(404);
+  if (!(await store.has(req.params.id))) return res.sendStatus(404);
   const messages = (await store.get(req.params.id))?.messages ?? [];
   res.json(messages);
 });
@@ -243,4 +245,14 @@ test("--fix leaves a file alone that has changes which are not committed", async
   await runCommand(["sessions", "scan", directory, "--fix", "--yes"]);
   expect(readFileSync(join(directory, "chat.ts"), "utf8")).toContain("store.append");
   expect(existsSync(join(directory, "chat.ts.unfinished"))).toBe(false);
+});
+
+test("--fix writes nothing where git cannot say what is not committed", async () => {
+  const directory = directoryWith({ "chat.ts": CHAT, ".git": "gitdir: nowhere\n" });
+
+  const { status, stderr } = await runCommand(["sessions", "scan", directory, "--fix", "--yes"]);
+
+  expect(status).toBe(1);
+  expect(stderr).toContain("git does not say what is not committed: fatal:");
+  expect(readFileSync(join(directory, "chat.ts"), "utf8")).toBe(CHAT);
 });
