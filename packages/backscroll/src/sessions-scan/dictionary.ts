@@ -74,13 +74,13 @@ export interface FoundUse {
 export interface UseDetails {
   /** the session's id */
   readonly key?: string | null;
-  /** what is appended */
+  /** what is appended, or a new session begins with */
   readonly items?: readonly string[];
   /** N of the last N */
   readonly limit?: string;
   /** a field of the context, or of the session beside its messages */
   readonly field?: string | null;
-  /** what is written: to the field; without one, all of the context, or, when `change` is `merge`, some keys of it */
+  /** what is written: to the field; without one, the context, or, when `change` is `merge`, some keys of it */
   readonly value?: string;
   readonly change?: "merge" | "remove";
   /** all sessions at once */

@@ -13,12 +13,7 @@ export function pythonCode({ pattern, details, place }: Use): string {
       case "import":
         return [`from backscroll_api import ${place.mayAwait ? "async_api" : "api"}`];
       case "create":
-        return [
-          `conversation = ${call.json('post("/api/conversations", json={})')}`,
-          call.ok(
-            `put(f"/api/sessions/${key}", json={"conversation_id": conversation["conversation_id"], "context": {}})`,
-          ),
-        ];
+        return begin(call, key, details);
       case "check":
         return [`is_known = ${call.plain(`get(f"/api/sessions/${key}")`)}.status_code == 200`];
       case "append":
@@ -101,6 +96,16 @@ function messages(call: Calls, variable: string, limit: string): string[] {
 
 function conversations(call: Calls): string {
   return `${call.json('get("/api/conversations", params={"limit": 100})')}["conversations"]`;
+}
+
+function begin(call: Calls, key: string, { items = [], value = "{}" }: UseDetails): string[] {
+  const json = `{"conversation_id": conversation["conversation_id"], "context": ${value}}`;
+  const path = `f"/api/conversations/{conversation['conversation_id']}/messages"`;
+  return [
+    `conversation = ${call.json('post("/api/conversations", json={})')}`,
+    call.ok(`put(f"/api/sessions/${key}", json=${json})`),
+    ...(items.length > 0 ? [call.ok(`post(${path}, json={"messages": [${items.join(", ")}]})`)] : []),
+  ];
 }
 
 function contextWrite(call: Calls, key: string, { field = null, value, change }: UseDetails): string[] {

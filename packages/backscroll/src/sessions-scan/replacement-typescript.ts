@@ -11,7 +11,7 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
     case "import":
       return `import { store } from "${storeFrom(file)}";`;
     case "create":
-      return `await store.create(${key});`;
+      return begin(key, details);
     case "check":
       return `(await store.has(${key}))`;
     case "append":
@@ -35,7 +35,10 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
     case "iterate":
       return `${EACH} {\n  const session = await store.get(id);\n}`;
     case "context-read":
-      return set(variable, `(await store.getContext(${key}))${field ? access(field) : ""}`);
+      return set(
+        variable,
+        field ? `(await store.getContext(${key}))${access(field)}` : `await store.getContext(${key})`,
+      );
     case "context-write":
       return contextWrite(key, details);
     default:
@@ -47,6 +50,14 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
 export function messagesArgument(items: readonly string[] = []): string {
   const [first] = items;
   return items.length === 1 && first !== undefined && !first.startsWith("...") ? first : `[${items.join(", ")}]`;
+}
+
+function begin(key: string, { items = [], value }: UseDetails): string {
+  const steps = [
+    ...(items.length > 0 ? [`await store.append(${key}, ${messagesArgument(items)});`] : []),
+    ...(value === undefined ? [] : [`await store.setContext(${key}, ${value});`]),
+  ];
+  return steps.length > 0 ? steps.join("\n") : `await store.create(${key});`;
 }
 
 function contextWrite(key: string, { field = null, value, change }: UseDetails): string {

@@ -1,8 +1,8 @@
-import type { Dictionary } from "./dictionary.ts";
+import type { Dictionary, UseDetails } from "./dictionary.ts";
 import type { Value } from "./meaning.ts";
 import { record, rootIs, type Steps, unclassified } from "./record.ts";
 import { type Node, textOf } from "./tree.ts";
-import { looksLikeMessage, looksLikeSession, namesMessage } from "./vocabulary.ts";
+import { isContextField, isMessagesField, looksLikeMessage, looksLikeSession, namesMessage } from "./vocabulary.ts";
 import { bare, isEmptyLiteral, viewOf } from "./view.ts";
 
 export interface Write {
@@ -34,8 +34,23 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
       steps.bindName(inner, { ...value, isAlias: true, steps: 0, creates: false });
     }
     noteMessages(value.dictionary, by);
-    record(steps, value, "create", node, { value: source });
+    record(steps, value, "create", node, beginningOf(inner));
   });
+}
+
+/** What is in a new session: messages, a context. */
+function beginningOf(by: Node): UseDetails {
+  const view = viewOf(by);
+  if (view.is === "list") return { items: view.items.map(textOf) };
+  if (view.is !== "dictionary") return {};
+  const filled = view.entries.filter((entry) => !isEmptyLiteral(entry.value));
+  const messages = filled.find(({ key }) => key !== null && isMessagesField(key));
+  const context = filled.find(({ key }) => key !== null && isContextField(key));
+  const list = messages && viewOf(bare(messages.value));
+  return {
+    ...(list?.is === "list" && { items: list.items.map(textOf) }),
+    ...(context && { value: textOf(context.value) }),
+  };
 }
 
 /** The messages that a new session begins with. */
