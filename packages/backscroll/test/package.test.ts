@@ -32,7 +32,7 @@ interface Said { role: "user" | "assistant"; content: string }
 const SESSIONS: Record<string, { messages: Said[]; context: { city?: string } }> = {};
 const sessions = backscroll.sessionStore({ user: "ada@example.com", legacy: SESSIONS });
 await sessions.append("tab", { role: "user", content: "Hello" });
-const shown: readonly Said[] = (await sessions.with({ mode: "backscroll-first" }).get("tab", { limit: 20 }))?.messages ?? [];
+const shown: Said[] = (await sessions.with({ mode: "backscroll-first" }).get("tab", { limit: 20 }))?.messages ?? [];
 if (shown[0]?.content !== "Hello") throw new Error("expected what was appended");
 if (!parityText(await sessions.parity()).startsWith("1 session compared: 1 the same")) throw new Error("expected parity");
 const page = await backscroll.fetch(new Request("http://localhost/"));

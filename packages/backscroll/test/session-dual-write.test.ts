@@ -59,6 +59,14 @@ test("backscroll-first reads Backscroll and writes both", async ({ services }) =
   expect((await sessions.get("s"))?.messages).toEqual([user("Hi")]);
 });
 
+test("the messages that are read are a list of the caller's own", async ({ services }) => {
+  const kept: ChatSession = { messages: [user("Hi")], context: {} };
+  const legacy = { ...legacyDictionary<ChatMessage>({}), read: () => ({ ...kept, createdAt: null }) };
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy });
+  (await sessions.get("s"))?.messages.push(user("For the model alone"));
+  expect(kept.messages).toEqual([user("Hi")]);
+});
+
 test("with `off` the dictionary is left alone", async ({ services }) => {
   const SESSIONS: Record<string, ChatSession> = {};
   const sessions = services.sessionStore({ user: ADA, legacy: SESSIONS, mode: "off" });

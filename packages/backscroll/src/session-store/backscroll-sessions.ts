@@ -10,6 +10,8 @@ import { asJsonValue, type ContextChanges, type LegacySession } from "./legacy-s
 
 /** A session read from one of the two. */
 export interface ReadSession<Message> extends LegacySession<Message> {
+  /** a list of the caller's own, oldest first */
+  readonly messages: Message[];
   /** whether there are messages before these: never without a `limit` */
   readonly hasMore: boolean;
 }
@@ -79,7 +81,7 @@ export class BackscrollSessions<Message extends object> {
   }
 
   /** The newest ones, oldest first; the first 200 from the cache if it has them. */
-  async #newest(conversationId: string, limit: number): Promise<{ messages: readonly Message[]; hasMore: boolean }> {
+  async #newest(conversationId: string, limit: number): Promise<{ messages: Message[]; hasMore: boolean }> {
     const newestFirst: StoredMessage[] = [];
     let before: string | undefined;
     for (;;) {

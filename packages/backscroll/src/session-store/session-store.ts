@@ -240,7 +240,7 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
     const session = await legacy.read(sessionId);
     if (!session) return undefined;
     const hasMore = session.messages.length > limit;
-    return { ...session, messages: hasMore ? session.messages.slice(-limit) : session.messages, hasMore };
+    return { ...session, messages: session.messages.slice(-limit), hasMore };
   }
 
   async #changeContext(operation: string, sessionId: string, changes: ContextChanges): Promise<void> {
