@@ -80,7 +80,7 @@ export interface UseDetails {
   readonly limit?: string;
   /** a field of the context, or of the session beside its messages */
   readonly field?: string | null;
-  /** what is written: to the field; without one, the context, or, when `change` is `merge`, some keys of it */
+  /** what is written: to the field; without one, the context, or, by `change`, some keys of it, or the key that goes */
   readonly value?: string;
   readonly change?: "merge" | "remove";
   /** all sessions at once */

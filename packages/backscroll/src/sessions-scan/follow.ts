@@ -1,4 +1,4 @@
-import type { UseDetails } from "./dictionary.ts";
+import { contextChange, mergedFrom, removal } from "./context.ts";
 import type { Value } from "./meaning.ts";
 import { addsMessages, onDictionary, onMessages, onRecord } from "./methods.ts";
 import {
@@ -220,7 +220,7 @@ function onDelete(steps: Steps, parent: Node, node: Node, value: Value): void {
       return unclassified(steps, value, parent, "one message is removed: `deleteMessage` takes its id");
     case "context":
     case "field":
-      return record(steps, value, "context-write", parent, isOfField(value, node) ? { change: "remove" } : {});
+      return record(steps, value, "context-write", parent, removal(value, node));
     default:
       return used(steps, node, value);
   }
@@ -320,20 +320,6 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
   }
 }
 
-/** Nothing when it is not known what the whole field is afterwards: `context.turns += 1`, `context.user.name = name`. */
-function contextChange(value: Value, target: Node, by: Node, operator: string): UseDetails {
-  if (!isOfField(value, target)) return {};
-  if (operator === "=") return { value: textOf(by) };
-  return operator === "|=" && value.field === null ? { value: textOf(by), change: "merge" } : {};
-}
-
-/** It is the field, or the context, and nothing inside of that. */
-function isOfField({ field }: Value, node: Node): boolean {
-  const view = viewOf(bare(node));
-  if (field === null) return true;
-  return view.is === "attribute" ? view.name === field : view.is === "index" && literalText(view.key) === field;
-}
-
 /** `history += [m]` changes the list that is in the dictionary, too. */
 function onListVariable(steps: Steps, node: Node, by: Node, value: Value, operator: string): void {
   if (operator === "+=") record(steps, value, "append", node, { items: itemsOf(by), messages: true });
@@ -395,9 +381,7 @@ function onArgument(
     }
   }
   if ((value.kind === "session" || value.kind === "context") && name === "Object.assign" && args[0] === node) {
-    const isKnown = value.kind === "context" && value.field === null && args.length === 2;
-    const changes: UseDetails = isKnown ? { value: textOf(args[1]!), change: "merge" } : {};
-    return record(steps, value, "context-write", call, changes);
+    return record(steps, value, "context-write", call, mergedFrom(args.slice(1), value));
   }
   const parameter = parameterFor(steps.parametersOf(callee), { node, args, named });
   if (parameter) {

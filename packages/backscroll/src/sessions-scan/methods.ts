@@ -1,17 +1,18 @@
-import type { UseDetails } from "./dictionary.ts";
-import { bindSession, fieldOf, record, sessionUnder, type Steps, unclassified, used } from "./record.ts";
+import { changesOf, onContext } from "./context.ts";
+import {
+  bindSession,
+  fieldOf,
+  record,
+  sessionUnder,
+  type MethodCall,
+  type Steps,
+  unclassified,
+  used,
+} from "./record.ts";
 import type { Value } from "./meaning.ts";
 import { type Node, textOf } from "./tree.ts";
 import { literalText, viewOf } from "./view.ts";
 import { itemsOf, note, onSessionWritten } from "./writes.ts";
-
-export interface MethodCall {
-  /** the whole call */
-  readonly node: Node;
-  readonly name: string;
-  readonly args: readonly Node[];
-  readonly named: ReadonlyMap<string, Node>;
-}
 
 /** A method of the dictionary itself: of Python's `dict`, of a `Map`, of an object. */
 export function onDictionary(steps: Steps, { node, name, args }: MethodCall, value: Value): void {
@@ -103,7 +104,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
   if (name === "pop" && field !== null) {
     const popped = fieldOf(value, field);
     if (popped.kind === "messages") return record(steps, popped, "clear", node, { messages: true });
-    return record(steps, popped, "context-write", node, { change: "remove" });
+    return record(steps, popped, "context-write", node, { value: JSON.stringify(field), change: "remove" });
   }
   if (LIST_METHODS.has(name)) return onMessages(steps, call, value);
   if (addsMessages(name)) {
@@ -124,28 +125,6 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
     );
   }
   unclassified(steps, value, node, `${name}() is a method of the session's own class`);
-}
-
-/** `update({"city": city})`, `update(city=city)`, `set("city", city)` */
-function changesOf({ name, args, named }: MethodCall, field: string | null): UseDetails {
-  const last = args.at(-1);
-  if (name === "set" && field !== null && args.length === 2) return { field, value: textOf(last!) };
-  if (name === "set" || args.length > 1 || (last && named.size > 0)) return {};
-  const pairs = [...named].map(([key, by]) => `${JSON.stringify(key)}: ${textOf(by)}`);
-  return { value: last ? textOf(last) : `{${pairs.join(", ")}}`, change: "merge" };
-}
-
-const CHANGES_FIELD =
-  /^(append|push|extend|add|insert|remove|discard|pop|popitem|clear|delete|sort|reverse|splice|shift|unshift)$/;
-
-/** A method of the context, or of something in it. */
-function onContext(steps: Steps, { node, name, args }: MethodCall, value: Value): void {
-  if (!CHANGES_FIELD.test(name)) return used(steps, node, value);
-  if (value.field !== null) return record(steps, value, "context-write", node);
-  if (name === "clear") return record(steps, value, "context-write", node, { value: "{}" });
-  const field = args[0] ? literalText(args[0]) : null;
-  const isRemoval = (name === "pop" || name === "delete") && field !== null;
-  record(steps, value, "context-write", node, isRemoval ? { field, change: "remove" } : {});
 }
 
 const APPENDS = new Set(["append", "push", "extend", "appendright", "add"]);

@@ -21,6 +21,14 @@ export interface Steps {
   isOf(name: Node, dictionary: Dictionary): boolean;
 }
 
+export interface MethodCall {
+  /** the whole call */
+  readonly node: Node;
+  readonly name: string;
+  readonly args: readonly Node[];
+  readonly named: ReadonlyMap<string, Node>;
+}
+
 export function record(
   steps: Steps,
   value: Value,

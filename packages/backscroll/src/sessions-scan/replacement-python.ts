@@ -110,14 +110,13 @@ function begin(call: Calls, key: string, { items = [], value = "{}" }: UseDetail
 
 function contextWrite(call: Calls, key: string, { field = null, value, change }: UseDetails): string[] {
   const path = `f"/api/sessions/${key}"`;
+  if (change === "remove" && value !== undefined) return [call.ok(`patch(${path}, json={"remove": [${value}]})`)];
   if (change !== "merge" && field === null) {
     const context = change === "remove" ? "{}" : (value ?? "context");
     const json = `{"conversation_id": session["conversation_id"], "context": ${context}}`;
     return [`session = ${call.json(`get(${path})`)}`, call.ok(`put(${path}, json=${json})`)];
   }
-  const name = JSON.stringify(field);
-  if (change === "remove") return [call.ok(`patch(${path}, json={"remove": [${name}]})`)];
-  const changes = change === "merge" ? value : `{${name}: ${value ?? "value"}}`;
+  const changes = change === "merge" ? value : `{${JSON.stringify(field)}: ${value ?? "value"}}`;
   const written = call.ok(`patch(${path}, json={"context": ${changes}})`);
   return [value === undefined ? `${written}  # value: all of it, as it is then` : written];
 }

@@ -62,8 +62,10 @@ function begin(key: string, { items = [], value }: UseDetails): string {
 
 function contextWrite(key: string, { field = null, value, change }: UseDetails): string {
   if (change === "merge") return `await store.updateContext(${key}, ${value});`;
+  if (change === "remove" && value !== undefined) {
+    return `await store.updateContext(${key}, {}, { remove: [${value}] });`;
+  }
   if (field === null) return `await store.setContext(${key}, ${change === "remove" ? "{}" : (value ?? "context")});`;
-  if (change === "remove") return `await store.updateContext(${key}, {}, { remove: [${JSON.stringify(field)}] });`;
   const written = `await store.updateContext(${key}, { ${property(field)}: ${value ?? "value"} });`;
   return value === undefined ? `${written} // value: all of it, as it is then` : written;
 }

@@ -7,6 +7,9 @@ const TYPESCRIPT: readonly (readonly [code: string, replacement: string])[] = [
   ["s.context = { city };", "await store.setContext(id, { city });"],
   ["s.context.city = city;", "await store.updateContext(id, { city: city });"],
   ["delete s.context.city;", 'await store.updateContext(id, {}, { remove: ["city"] });'],
+  ["s.context[city] = 1;", "await store.updateContext(id, { [city]: 1 });"],
+  ["delete s.context[city];", "await store.updateContext(id, {}, { remove: [city] });"],
+  ["delete s.context;", "await store.setContext(id, {});"],
   ["Object.assign(s.context, { city });", "await store.updateContext(id, { city });"],
   ["s.context.turns += 1;", "await store.updateContext(id, { turns: value }); // value: all of it, as it is then"],
   ["s.context.home.city = city;", "await store.updateContext(id, { home: value }); // value: all of it, as it is then"],
@@ -26,6 +29,8 @@ const PYTHON: readonly (readonly [code: string, request: string])[] = [
   ['s["context"].update({"city": city})', 'patch(f"/api/sessions/{sid}", json={"context": {"city": city}})'],
   ['s["context"].update(city=city)', 'patch(f"/api/sessions/{sid}", json={"context": {"city": city}})'],
   ['del s["context"]["city"]', 'patch(f"/api/sessions/{sid}", json={"remove": ["city"]})'],
+  ['s["context"][city] = 1', 'patch(f"/api/sessions/{sid}", json={"context": {city: 1}})'],
+  ['del s["context"][city]', 'patch(f"/api/sessions/{sid}", json={"remove": [city]})'],
   ['s["context"].pop("city", None)', 'patch(f"/api/sessions/{sid}", json={"remove": ["city"]})'],
   [
     'SESSIONS[sid] = {"messages": [{"role": "system", "content": city}]}',
