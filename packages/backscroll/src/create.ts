@@ -32,6 +32,9 @@ import { findRoute, UNPREPARED_POOLER } from "./postgres/pooler.ts";
 import type { Responder } from "./responder/responder.ts";
 import { Operations } from "./operations.ts";
 import { createAppender } from "./service/appender.ts";
+import { createSessionStore } from "./session-store/create-session-store.ts";
+import type { SessionStore } from "./session-store/session-store.ts";
+import type { SessionMessage, SessionStoreOptions } from "./session-store/session-store-options.ts";
 import { ConversationService } from "./service/conversation-service.ts";
 import type { Deps } from "./service/deps.ts";
 import { listenForErasures } from "./service/erase-user.ts";
@@ -84,6 +87,10 @@ export interface BackscrollOptions extends Partial<Config>, Parts {}
 export interface Backscroll {
   /** the conversation history, for use in this process */
   readonly conversations: ConversationService;
+  /** Sessions by id, as a `SESSIONS = {}` has them; beside the old dictionary, while an app leaves it. */
+  sessionStore<Message extends SessionMessage = SessionMessage & Record<string, unknown>>(
+    options: SessionStoreOptions<Message>,
+  ): SessionStore<Message>;
   /**
    * The HTTP API: mount it in a server of your own. With the connection, which `@hono/node-server` hands on by itself,
    * limits count by address, too.
@@ -290,13 +297,15 @@ export async function create(
       },
       web: findWebApp(),
     });
+    const conversations = operations.trackCalls(new ConversationService(deps));
     return {
       app,
       deps,
       config,
       registry,
       sampler,
-      conversations: operations.trackCalls(new ConversationService(deps)),
+      conversations,
+      sessionStore: (options) => createSessionStore({ conversations, log, track: deps.track }, options),
       fetch: (request, connection) => operations.track(Promise.resolve(app.fetch(request, connection))),
       description: {
         database: embedded ? `embedded PostgreSQL in ${embedded.directory}` : `PostgreSQL, ${db.description}`,

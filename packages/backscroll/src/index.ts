@@ -20,4 +20,20 @@ export {
 export type { ConversationService, MessagesSlice, SessionTurnRequest } from "./service/conversation-service.ts";
 export type { Erasure } from "./service/erase-user.ts";
 export type { TurnRequest } from "./service/turn.ts";
+export type { SessionChanges } from "./service/sessions.ts";
 export type { TurnStream } from "./service/turn-stream.ts";
+export type { Backfilled } from "./session-store/backfill.ts";
+export type { ReadSession } from "./session-store/backscroll-sessions.ts";
+export type { SessionStoreCounts, SessionStoreFailure, SessionStoreMode } from "./session-store/dual-write.ts";
+export {
+  type ContextChanges,
+  type DictionaryValue,
+  legacyDictionary,
+  type LegacySession,
+  type LegacySessions,
+  type SessionContext,
+  type SessionDictionary,
+} from "./session-store/legacy-sessions.ts";
+export { type ParityDifference, type ParityReport, parityText, type SessionParity } from "./session-store/parity.ts";
+export type { SessionStore } from "./session-store/session-store.ts";
+export type { SessionMessage, SessionStoreOptions } from "./session-store/session-store-options.ts";

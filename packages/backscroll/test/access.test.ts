@@ -85,6 +85,7 @@ const ROWS: Record<string, Row> = {
   getSession: { kind: "named", own: 200 },
   // Of the session, everybody has one of their own by this id; what is somebody's is the conversation.
   putSession: { kind: "named", own: 200, body: ({ conversationId }) => ({ conversation_id: conversationId }) },
+  updateSession: { kind: "named", own: 200, body: () => ({ context: { theme: "dark" } }) },
   deleteSession: { kind: "named", own: 200 },
 };
 /** It has its credentials in its body. */

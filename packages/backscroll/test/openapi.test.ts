@@ -60,6 +60,7 @@ const SCRIPT: Step[] = [
   ["stopReply", "/api/chat/u/stop"],
   ["putSession", "/api/sessions/s", { conversation_id: "c" }],
   ["putSession", "/api/sessions/s", { conversation_id: "c", context: { a: [1, null] } }],
+  ["updateSession", "/api/sessions/s", { context: { b: 2 }, remove: ["a"] }],
   ["getSession", "/api/sessions/s"],
   ["chat", "/api/chat", { message: "Hello", session_id: "s" }],
   ["sendMessage", "/api/conversations/messages", { message: "Hello", session_id: "s" }],

@@ -20,7 +20,7 @@ import { post } from "./service-process.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const CONSUMER = `
-import { type Backscroll, BackscrollError, createBackscroll, type Message } from "backscroll";
+import { type Backscroll, BackscrollError, createBackscroll, type Message, parityText } from "backscroll";
 
 const backscroll: Backscroll = await createBackscroll({ logLevel: "silent" });
 const { conversations } = backscroll;
@@ -28,6 +28,13 @@ const { id } = await conversations.createConversation("ada@example.com", { title
 const saved: Message = await conversations.saveMessage("ada@example.com", id, { role: "user", content: "Hello" });
 const failure: unknown = await conversations.getConversation("bob@example.com", id).catch((error: unknown) => error);
 if (!(failure instanceof BackscrollError)) throw new Error("expected BackscrollError");
+interface Said { role: "user" | "assistant"; content: string }
+const SESSIONS: Record<string, { messages: Said[]; context: { city?: string } }> = {};
+const sessions = backscroll.sessionStore({ user: "ada@example.com", legacy: SESSIONS });
+await sessions.append("tab", { role: "user", content: "Hello" });
+const shown: Said[] = (await sessions.with({ mode: "backscroll-first" }).get("tab", { limit: 20 }))?.messages ?? [];
+if (shown[0]?.content !== "Hello") throw new Error("expected what was appended");
+if (!parityText(await sessions.parity()).startsWith("1 session compared: 1 the same")) throw new Error("expected parity");
 const page = await backscroll.fetch(new Request("http://localhost/"));
 const [, script = ""] = /<script type="module"[^>]* src="([^"]+)"/.exec(await page.text()) ?? [];
 const asset = await backscroll.fetch(new Request(new URL(script, "http://localhost/")));

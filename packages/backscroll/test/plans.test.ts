@@ -168,6 +168,9 @@ async function keepSessions(deps: Deps, { userId, conversationId }: messages.Con
   await deps.db.pool.query("update sessions set expires_at = expires_at - interval '29 days' where session_id = 's'");
   await deps.cache.changed(cachedAs(sessions.toSessionRef(at)));
   await sessions.getSession(deps, at);
+  await sessions.updateSession(deps, at, { context: { a: 1 } });
+  await expect(sessions.updateSession(deps, at, { context: { a: "x".repeat(262_140) } })).rejects.toThrow("at most");
+  await sessions.listSessions(deps, userId);
   await sessions.deleteSession(deps, at);
   await sessions.forgetExpiredSessions(deps);
 }

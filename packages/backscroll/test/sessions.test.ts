@@ -77,11 +77,69 @@ test.for([
   ["an unknown field", { conversation_id: "c", ttl: 1 }],
   ["a context that is no object", { conversation_id: "c", context: [1] }],
   ["a context that PostgreSQL cannot keep", { conversation_id: "c", context: { a: "\u0000" } }],
-  ["a context that is too large", { conversation_id: "c", context: { a: "x".repeat(16_384) } }],
+  ["a context that is too large", { conversation_id: "c", context: { a: "x".repeat(262_144) } }],
 ] as const)("%s is refused", async ([, body], { services }) => {
   await create(services, "c");
   expectProblem(await put(services, body), "invalid_request");
   expectProblem(await get(services), "session_not_found");
+});
+
+test("keys of a context are set and removed, the others stay, and the conversation too", async ({ services }) => {
+  await create(services, "c");
+  const { json: made } = await put(services, { conversation_id: "c", context: { a: 1, b: 2, n: { x: 1 } } });
+  const changed = await services.call(ADA, "PATCH", "/api/sessions/s", {
+    context: { b: null, n: { y: 2 } },
+    remove: ["a"],
+  });
+  expect(changed.status).toBe(200);
+  expect(changed.json).toMatchObject({ conversation_id: "c", context: { b: null, n: { y: 2 } } });
+  expect(changed.json.created_at).toBe(made.created_at);
+  expect((await get(services)).json).toEqual(changed.json);
+});
+
+test("changes of a context at once lose none of each other's keys", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  const keys = Array.from({ length: 20 }, (_, i) => [`k${i}`, i] as const);
+  const changes = keys.map(([key, i]) => services.call(ADA, "PATCH", "/api/sessions/s", { context: { [key]: i } }));
+  for (const { status } of await Promise.all(changes)) expect(status).toBe(200);
+  expect((await get(services)).json.context).toEqual(Object.fromEntries(keys));
+});
+
+test.for([
+  ["nothing", {}],
+  ["an unknown field", { context: {}, conversation_id: "c" }],
+  ["a context that is no object", { context: [1] }],
+  ["a context that PostgreSQL cannot keep", { context: { a: "\u0000" } }],
+  ["more than a context holds, with what is there", { context: { more: "x".repeat(130_000) } }],
+  ["a key that is no text", { remove: [1] }],
+  ["too many keys", { remove: Array(1_001).fill("a") }],
+] as const)("a change of a context by %s is refused, and changes nothing", async ([, body], { services }) => {
+  await create(services, "c");
+  const { json } = await put(services, { conversation_id: "c", context: { much: "x".repeat(140_000) } });
+  expectProblem(await services.call(ADA, "PATCH", "/api/sessions/s", body), "invalid_request");
+  expect((await get(services)).json).toEqual(json);
+});
+
+test("a context is changed only of a session that is there", async ({ services }) => {
+  const change = (): Promise<Answer> => services.call(ADA, "PATCH", "/api/sessions/s", { context: { a: 1 } });
+  expectProblem(await change(), "session_not_found");
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  expectProblem(await services.call(BOB, "PATCH", "/api/sessions/s", { context: { a: 1 } }), "session_not_found");
+  await services.call(ADA, "DELETE", "/api/conversations/c");
+  expectProblem(await change(), "session_not_found");
+  await services.call(ADA, "POST", "/api/conversations/c/restore");
+  await age(services, 30 * DAY_MS + 1);
+  expectProblem(await change(), "session_not_found");
+});
+
+test("a session whose context is changed lives on", async ({ services }) => {
+  await create(services, "c");
+  await put(services, { conversation_id: "c" });
+  await age(services, 29 * DAY_MS);
+  const { json } = await services.call(ADA, "PATCH", "/api/sessions/s", { remove: ["\u0000"] });
+  expect(Date.parse(json.expires_at) - Date.now()).toBeGreaterThan(29.9 * DAY_MS);
 });
 
 test("a session's id is an id like every other", async ({ services }) => {
@@ -217,7 +275,10 @@ test("the library has the same sessions", async ({ services }) => {
   expect(put).toMatchObject({ id: "s", conversationId: id, context: { a: 1 } });
   expect(await conversations.getSession(ADA, "s")).toEqual(put);
   await expect(conversations.getSession(BOB, "s")).rejects.toMatchObject({ code: "session_not_found" });
-  await expect(conversations.getSession(ADA, "a b")).rejects.toMatchObject({ code: "invalid_request" });
+  for (const sessionId of ["", "\u0000", "x".repeat(321)]) {
+    await expect(conversations.getSession(ADA, sessionId)).rejects.toMatchObject({ code: "invalid_request" });
+  }
+  await expect(conversations.getSession(ADA, "")).rejects.toMatchObject({ code: "invalid_request" });
   const turn = await conversations.sendMessage(ADA, { message: "hello", sessionId: "s" });
   expect(turn.conversationId).toBe(id);
   const streamed = await conversations.streamMessage(ADA, { message: "hello", sessionId: "new" });

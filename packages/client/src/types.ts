@@ -161,7 +161,7 @@ export interface Session {
   readonly conversation_id: string;
   readonly context: JsonObject;
   readonly created_at: string;
-  /** when it was last given a conversation */
+  /** when its conversation or context was last set */
   readonly updated_at: string;
   /** moves on while the session is used */
   readonly expires_at: string;
@@ -171,6 +171,13 @@ export interface NewSession {
   readonly conversation_id: string;
   /** what else your app keeps of it; absent: nothing */
   readonly context?: JsonObject;
+}
+
+export interface SessionChanges {
+  /** keys to set */
+  readonly context?: JsonObject;
+  /** keys that go, at most 1000 */
+  readonly remove?: readonly string[];
 }
 
 export interface ChatReply {

@@ -84,6 +84,7 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.streamMessage({ message: "hello", conversation_id: id }).finished();
   await client.regenerateReply(id).finished();
   await client.putSession("s", { conversation_id: id });
+  await client.updateSession("s", { context: { theme: "dark" } });
   await client.getSession("s");
   await client.deleteSession("s");
   await client.followReply(id);

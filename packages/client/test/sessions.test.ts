@@ -21,6 +21,16 @@ test("a session is put, read and deleted", async ({ client }) => {
   expect(await failureOf(nowhere)).toMatchObject({ code: "conversation_not_found" });
 });
 
+test("keys of a session's context are set and removed, and the others stay", async ({ client }) => {
+  const { conversation_id } = await client.createConversation();
+  await client.putSession("s", { conversation_id, context: { theme: "dark", city: "Rome" } });
+  const changed = await client.updateSession("s", { context: { nights: null }, remove: ["city", "never-there"] });
+  expect(changed.context).toEqual({ theme: "dark", nights: null });
+  expect(await client.getSession("s")).toEqual(changed);
+  const missing = client.updateSession("other", { context: {} });
+  expect(await failureOf(missing)).toMatchObject({ code: "session_not_found" });
+});
+
 test("every way of taking a turn takes it in the session's conversation", async ({ client }) => {
   const turn = { message: "Hello", session_id: "s" };
   const { conversation_id: id } = await client.chat(turn);

@@ -10,6 +10,7 @@ import { importCommand } from "./import.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
+import type { ScanFlags } from "./sessions-scan.ts";
 import { createTerminal, EXIT } from "./terminal.ts";
 import { eraseUserCommand } from "./user.ts";
 import { VERSION } from "../version.ts";
@@ -80,6 +81,23 @@ function createProgram(): Command {
       .description("drop what is cached of this database from Redis: needed once a backup has been restored"),
     [...DATABASE_SETTINGS, ...REDIS_SETTINGS],
   ).action((flags) => dropCacheCommand(createTerminal(program.opts()), settings(flags)));
+  program
+    .command("sessions")
+    .description("leave a dictionary of sessions behind")
+    .command("scan")
+    .description("find every use of a session dictionary in Python, JavaScript and TypeScript, and what replaces it")
+    .argument("<dir>", "where the sources are; what .gitignore names is left out")
+    .option("--output <file>", "the mapping document; default: MIGRATION.md, and none with --json or --fix")
+    .option(
+      "--fix",
+      "show what is certain in TypeScript and JavaScript rewritten, the rest marked; then ask, and write",
+    )
+    .option("--yes", "do not ask")
+    .option("--store <module>", "what rewritten files import `store` from, relative to <dir>", "session-store")
+    .action(async (directory: string, flags: ScanFlags) => {
+      const { scanCommand } = await import("./sessions-scan.ts");
+      await scanCommand(createTerminal(program.opts()), { directory, ...flags });
+    });
   return program;
 }
 

@@ -12,6 +12,10 @@ export const LIMITS = {
   searchCharsMax: 200,
   modelCharsMax: 200,
   metadataBytesMax: 16_384,
+  /** an app may call a session by its user's address */
+  sessionIdCharsMax: 320,
+  sessionContextBytesMax: 262_144,
+  contextKeysRemovedMax: 1_000,
   partsBytesMax: 4_194_304,
   replyCharsMax: 4_194_304,
   subjectCharsMax: 320,

@@ -10,7 +10,7 @@ export interface Session {
   /** what else its app keeps of it */
   readonly context: JsonObject;
   readonly createdAt: Date;
-  /** when it was last given a conversation */
+  /** when its conversation or context was last set */
   readonly updatedAt: Date;
   /** moves on while the session is used; from then on it is not there */
   readonly expiresAt: Date;

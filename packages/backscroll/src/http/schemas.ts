@@ -136,7 +136,7 @@ export const Session = z
     conversation_id: z.string(),
     context: JsonObject,
     created_at: Time,
-    updated_at: Time.openapi({ description: "when it was last given a conversation" }),
+    updated_at: Time.openapi({ description: "when its conversation or context was last set" }),
     expires_at: Time.openapi({ description: "moves on while the session is used" }),
   })
   .openapi("Session");
@@ -146,6 +146,15 @@ export const SessionBody = z
     context: JsonObject.optional().openapi({ description: "What else your app keeps of it; absent: nothing" }),
   })
   .openapi("SessionBody");
+export const SessionChanges = z
+  .strictObject({
+    context: JsonObject.optional().openapi({ description: "Keys to set; those that are not named stay" }),
+    remove: z.array(z.string()).max(LIMITS.contextKeysRemovedMax).optional().openapi({
+      description: "Keys of the context that go",
+    }),
+  })
+  .refine((changes) => Object.keys(changes).length > 0, "names nothing to change")
+  .openapi("SessionChanges");
 
 export const Problem = z
   .object({

@@ -34,6 +34,17 @@ const get = createRoute({
   responses: { 200: { description: "The session", ...json(schema.Session) }, ...problems("session_not_found") },
 });
 
+const change = createRoute({
+  method: "patch",
+  path: "/api/sessions/{sessionId}",
+  operationId: "updateSession",
+  summary: "Set and remove keys of a session's context",
+  description:
+    "Of two changes at once neither loses the other's keys. The context is at most 256 KiB of JSON; `PUT` replaces it.",
+  request: { params, body: { required: true, ...json(schema.SessionChanges) } },
+  responses: { 200: { description: "As it is now", ...json(schema.Session) }, ...bodyProblems("session_not_found") },
+});
+
 const remove = createRoute({
   method: "delete",
   path: "/api/sessions/{sessionId}",
@@ -60,6 +71,11 @@ export function sessionRoutes(app: App): void {
     const { session, source } = await sessions.getSession(c.var.deps, at);
     c.set("readSource", source);
     return c.json(toWire(session), 200, { "x-backscroll-cache": source });
+  });
+
+  app.openapi(change, async (c) => {
+    const at = { userId: c.var.user.id, ...c.req.valid("param") };
+    return c.json(toWire(await sessions.updateSession(c.var.deps, at, c.req.valid("json"))), 200);
   });
 
   app.openapi(remove, async (c) => {

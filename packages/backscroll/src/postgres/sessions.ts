@@ -142,6 +142,80 @@ export async function claimSession(
   return rows.length === 1;
 }
 
+export interface ContextChange {
+  /** keys and their values; all of the context, when it is replaced */
+  readonly set: JsonObject;
+  /** keys that go; before the others are set */
+  readonly remove: readonly string[];
+  readonly replace: boolean;
+}
+
+/** `s` is a session; $3 set, $4 remove, $5 replace. */
+const CHANGED_CONTEXT = "case when $5::boolean then $3::jsonb else (s.context - $4::text[]) || $3::jsonb end";
+/** $1 user, $2 session: one that is there, $6 how many bytes its context may be. */
+const THERE = `
+  s.user_id = $1 and s.session_id = $2 and s.expires_at > statement_timestamp()
+  and c.user_id = s.user_id and c.id = s.conversation_id and c.deleted_at is null`;
+const FITS = `octet_length((${CHANGED_CONTEXT})::text) <= $6`;
+
+/**
+ * Changes keys of a session's context under its row's lock: of two changes at once, both are there. The session lives on.
+ *
+ * @param bytesMax of the whole context as PostgreSQL writes it
+ * @returns null when there is no such session; "too large" when nothing was changed for that
+ */
+export async function updateSessionContext(
+  db: Queryable,
+  at: SessionRef,
+  change: ContextChange & { readonly bytesMax: number; readonly days: number },
+): Promise<StoredSession | "too large" | null> {
+  const { set, remove, replace, bytesMax, days } = change;
+  const values = [at.userId, at.sessionId, JSON.stringify(set), remove, replace, bytesMax];
+  const [row] = await db.query<Row>({
+    name: "update_session_context",
+    text: `
+      update sessions as s
+         set context = ${CHANGED_CONTEXT}, version = s.version + 1, updated_at = statement_timestamp(),
+             expires_at = statement_timestamp() + make_interval(days => $7)
+        from conversations as c where ${THERE} and ${FITS}
+      returning ${JSON_TEXT}, s.version`,
+    values: [...values, days],
+  });
+  if (row) return toStored(row);
+  const [found] = await db.query<{ fits: boolean }>({
+    name: "check_session_context",
+    text: `select ${FITS} as fits from sessions as s, conversations as c where ${THERE}`,
+    values,
+  });
+  if (!found) return null;
+  // Otherwise it came, or grew smaller, in between.
+  return found.fits ? updateSessionContext(db, at, change) : "too large";
+}
+
+/** A session of a user's, with the id that its app gave it. */
+export interface ListedSession extends StoredSession {
+  readonly sessionId: string;
+}
+
+/** @returns a user's sessions in the order of their ids' bytes; those behind `after` */
+export async function listSessions(
+  db: Queryable,
+  userId: number,
+  { after, limit }: { after: string | null; limit: number },
+): Promise<readonly ListedSession[]> {
+  const rows = await db.query<Row & { session_id: string }>({
+    name: "list_sessions",
+    text: `
+      select s.session_id, ${JSON_TEXT}, s.version
+        from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
+       where s.user_id = $1 and ($2::text is null or s.session_id > $2) and s.expires_at > statement_timestamp()
+         and c.deleted_at is null
+       order by s.session_id limit $3`,
+    values: [userId, after, limit],
+  });
+  return rows.map((row) => ({ ...toStored(row), sessionId: row.session_id }));
+}
+
 /** Lets a session live on. @returns until when; null when it is not as it was seen */
 export async function renewSession(
   db: Queryable,

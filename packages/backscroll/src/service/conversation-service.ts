@@ -12,7 +12,7 @@ import type { ImportResult } from "./import.ts";
 import type { ConversationName } from "./messages.ts";
 import { takeTurn, type TurnRequest } from "./turn.ts";
 import type { Turn } from "./running-reply.ts";
-import type { SessionName } from "./sessions.ts";
+import type { SessionChanges, SessionName } from "./sessions.ts";
 import { toTurnStream, type TurnStream } from "./turn-stream.ts";
 import type { UsageRange } from "./usage.ts";
 import { conversations, history, messages, people, sessions, transfer, turns } from "./use-cases.ts";
@@ -248,6 +248,44 @@ export class ConversationService {
   /** It lives on when it is read. @throws {BackscrollError} session_not_found, for one that has expired too */
   async getSession(user: UserName, sessionId: string): Promise<Session> {
     return (await sessions.getSession(this.#deps, await this.#in(user, sessionId))).session;
+  }
+
+  /** The session, which begins with a new conversation where there is none. @throws {BackscrollError} invalid_request */
+  async beginSession(user: UserName, sessionId: string): Promise<Session> {
+    return sessions.beginSession(this.#deps, await this.#in(user, sessionId));
+  }
+
+  /**
+   * Sets and removes keys of a session's context, or replaces it. Of two changes at once neither loses the other's keys.
+   *
+   * @throws {BackscrollError} session_not_found, invalid_request when it would be over 256 KiB
+   */
+  async updateSession(user: UserName, sessionId: string, changes: SessionChanges): Promise<Session> {
+    return sessions.updateSession(this.#deps, await this.#in(user, sessionId), changes);
+  }
+
+  /**
+   * Saves 1 to 100 messages in a session's conversation, all or none. A session that is new, or whose conversation is
+   * gone, is given a new one, which is the same for all that come at once.
+   *
+   * @throws {BackscrollError} message_id_conflict, message_too_large, invalid_request
+   */
+  async appendToSession(
+    user: UserName,
+    sessionId: string,
+    toSave: readonly NewMessage[],
+  ): Promise<{ conversationId: string; messages: readonly Message[] }> {
+    const saved = await sessions.appendToSession(this.#deps, await this.#in(user, sessionId), toSave);
+    return { conversationId: saved.conversationId, messages: saved.messages.map(toMessage) };
+  }
+
+  /**
+   * A user's sessions in the order of their ids: those behind `after`, the id of one.
+   *
+   * @param limit 1 to 200; default 50
+   */
+  async listSessions(user: UserName, options: { after?: string; limit?: number } = {}): Promise<readonly Session[]> {
+    return sessions.listSessions(this.#deps, await this.#id(user), options);
   }
 
   /** Its conversation stays. @throws {BackscrollError} session_not_found */

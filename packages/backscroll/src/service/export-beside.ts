@@ -11,8 +11,8 @@ import { foldUsage } from "../postgres/usage.ts";
 import { conversationIdOf } from "./audit.ts";
 import type { Deps } from "./deps.ts";
 
-/** A session's context is the largest of them: 16 KB. */
-const ROWS_A_PAGE = 100;
+/** A session's context is the largest of them: 256 KB. */
+const ROWS_A_PAGE = 20;
 
 /** What a person has beside conversations, as further keys of their export. */
 export async function* exportBesideConversations(deps: Deps, userId: number): AsyncIterable<string> {

@@ -1,14 +1,10 @@
-import { DEFAULT_TITLE } from "../domain/conversation.ts";
 import { BackscrollError } from "../domain/errors.ts";
-import { cachedAs } from "../domain/session.ts";
 import { findVersion } from "../postgres/conversations.ts";
-import { violates } from "../postgres/pool.ts";
-import { claimSession } from "../postgres/sessions.ts";
-import { changeConversation } from "./changes.ts";
 import type { Deps } from "./deps.ts";
 import { type ConversationName, toRef } from "./messages.ts";
 import type { Turn } from "./running-reply.ts";
-import { type FoundSession, hasExpired, keepSession, readSession, type SessionName, toSessionRef } from "./sessions.ts";
+import { claimForSession } from "./session-claim.ts";
+import { hasExpired, keepSession, readSession, type SessionName } from "./sessions.ts";
 import { checkedQuestion, newConversationId, startTurn, type TurnRequest } from "./turn.ts";
 
 /**
@@ -32,7 +28,7 @@ export async function startTurnInSession(deps: Deps, at: SessionName, request: T
       if (turn) return turn;
     }
     const conversationId = newConversationId(userId, request);
-    const claimed = await claim(deps, at, { conversationId, found });
+    const claimed = await claimForSession(deps, at, { conversationId, found });
     // An earlier try of this message made it: it is there now, or in the trash.
     if (claimed === "made before") return startTurn(deps, userId, request);
     const turn = claimed && (await startTurnIn(deps, { userId, conversationId }, request));
@@ -59,33 +55,4 @@ export async function startTurnBegun(deps: Deps, userId: number, request: TurnRe
   if (request.messageId === undefined) return null;
   const at = { userId, conversationId: newConversationId(userId, request) };
   return (await findVersion(deps.db, toRef(at))) === null ? null : startTurnIn(deps, at, request);
-}
-
-/**
- * Makes a conversation and gives it to a session, unless somebody has changed the session since it was read.
- *
- * @returns false: it was changed
- */
-async function claim(
-  deps: Deps,
-  at: SessionName,
-  { conversationId, found }: { conversationId: string; found: FoundSession | null },
-): Promise<boolean | "made before"> {
-  const ref = toSessionRef(at);
-  const conversation = toRef({ userId: at.userId, conversationId });
-  const change = claimSession(deps.db, ref, {
-    conversationId: conversation.id,
-    title: DEFAULT_TITLE,
-    seenVersion: found?.version ?? null,
-    anew: found !== null && hasExpired(found.session),
-    days: deps.settings.sessionDays,
-  });
-  try {
-    const claimed = await changeConversation(deps, cachedAs(ref), changeConversation(deps, conversation, change));
-    if (claimed) deps.live.feed.tell(at.userId, { type: "conversation_created", conversation_id: conversationId });
-    return claimed;
-  } catch (error) {
-    if (violates(error, "conversations_pkey")) return "made before";
-    throw error;
-  }
 }

@@ -1,7 +1,8 @@
 import type { ReadSource } from "../cache/metrics.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
-import { BackscrollError } from "../domain/errors.ts";
+import { BackscrollError, invalidRequest } from "../domain/errors.ts";
 import { deriveId } from "../domain/ids.ts";
+import type { JsonObject } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
 import {
   cachedAs,
@@ -12,16 +13,19 @@ import {
   type SessionRef,
   toSession,
 } from "../domain/session.ts";
+import { textProblem } from "../domain/text.ts";
 import {
   deleteExpiredSessions,
   deleteSession as deleteStored,
   findSession,
+  listSessions as listStored,
   listSessionsOf,
   renewSession,
+  updateSessionContext,
   upsertSession,
 } from "../postgres/sessions.ts";
 import { changeConversation } from "./changes.ts";
-import { Problems } from "./check.ts";
+import { checkSlice, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { conversationNotFound, toRef } from "./messages.ts";
 
@@ -73,6 +77,67 @@ export async function getSession(deps: Deps, at: SessionName): Promise<{ session
   const found = await readSession(deps, at);
   if (!found || hasExpired(found.session)) throw sessionNotFound();
   return { session: await keepSession(deps, at, found), source: found.source };
+}
+
+/** What changes in a session's context. */
+export interface SessionChanges {
+  /** keys to set, or, with `replace`, all of the context */
+  readonly context?: JsonObject | undefined;
+  /** keys that go */
+  readonly remove?: readonly string[] | undefined;
+  /** default false: keys that are not named stay */
+  readonly replace?: boolean | undefined;
+}
+
+/**
+ * Changes a session's context, which is at most 256 KiB. Of two changes at once neither loses the other's keys.
+ *
+ * @throws {BackscrollError} session_not_found, invalid_request
+ */
+export async function updateSession(
+  deps: Deps,
+  at: SessionName,
+  { context = {}, remove = [], replace = false }: SessionChanges,
+): Promise<Session> {
+  const ref = checkedRef(at, { context });
+  const change = updateSessionContext(deps.db, ref, {
+    set: context,
+    remove: checkedKeys(remove),
+    replace,
+    bytesMax: LIMITS.sessionContextBytesMax,
+    days: deps.settings.sessionDays,
+  });
+  const updated = await changeConversation(deps, cachedAs(ref), change);
+  if (updated === null) throw sessionNotFound();
+  if (updated === "too large") {
+    throw invalidRequest({
+      path: "context",
+      message: `must be at most ${LIMITS.sessionContextBytesMax} bytes of JSON with what is there already`,
+    });
+  }
+  return toSession(at.sessionId, parseSessionJson(updated.json));
+}
+
+/** A name that PostgreSQL cannot keep is none that is there. */
+function checkedKeys(keys: readonly string[]): readonly string[] {
+  return keys.filter((key) => textProblem(key) === null);
+}
+
+/**
+ * A user's sessions in the order of their ids.
+ *
+ * @param after only those behind this session
+ * @param limit 1 to 200
+ */
+export async function listSessions(
+  deps: Deps,
+  userId: number,
+  { after, limit = LIMITS.pageSizeDefault }: { after?: string | undefined; limit?: number } = {},
+): Promise<readonly Session[]> {
+  checkSlice({ limit });
+  if (after !== undefined) checkedRef({ userId, sessionId: after });
+  const found = await listStored(deps.db, userId, { after: after ?? null, limit });
+  return found.map(({ sessionId, json }) => toSession(sessionId, parseSessionJson(json)));
 }
 
 /** Its conversation stays. @throws {BackscrollError} session_not_found, invalid_request */
@@ -137,11 +202,13 @@ export function toSessionRef({ userId, sessionId }: SessionName): SessionRef {
 }
 
 /** @throws {BackscrollError} invalid_request */
-function checkedRef(at: SessionName, { conversationId, context }: Partial<NewSession> = {}): SessionRef {
+export function checkedRef(at: SessionName, { conversationId, context }: Partial<NewSession> = {}): SessionRef {
   const problems = new Problems();
-  problems.id("session_id", at.sessionId);
+  // Whatever an app's dictionary has for a key; over HTTP it is an id like every other.
+  problems.text("session_id", at.sessionId, { charsMax: LIMITS.sessionIdCharsMax });
+  if (at.sessionId === "") problems.add("session_id", "must not be empty");
   problems.id("conversation_id", conversationId);
-  problems.json("context", context, { bytesMax: LIMITS.metadataBytesMax });
+  problems.json("context", context, { bytesMax: LIMITS.sessionContextBytesMax });
   problems.throwIfAny();
   return toSessionRef(at);
 }

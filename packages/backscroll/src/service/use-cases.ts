@@ -8,6 +8,7 @@ import { importConversations } from "./import.ts";
 import * as ofMessages from "./messages.ts";
 import { observed } from "./observe.ts";
 import { followReply, stopReply } from "./remote-reply.ts";
+import { appendToSession, beginSession } from "./session-appends.ts";
 import { startTurnInSession } from "./session-turns.ts";
 import * as ofSessions from "./sessions.ts";
 import { regenerateReply, startTurn } from "./turn.ts";
@@ -54,6 +55,11 @@ export const turns = {
 export const sessions = {
   putSession: observed("putSession", ofSessions.putSession),
   getSession: observed("getSession", ofSessions.getSession),
+  beginSession: observed("beginSession", beginSession),
+  updateSession: observed("updateSession", ofSessions.updateSession),
+  // One or many.
+  appendToSession: observed("appendToSession", appendToSession),
+  listSessions: observed("listSessions", ofSessions.listSessions),
   deleteSession: observed("deleteSession", ofSessions.deleteSession),
 };
 

@@ -1,0 +1,158 @@
+import { messagesArgument } from "./replacement-typescript.ts";
+import type { Use } from "./scan.ts";
+import { type Node, textOf } from "./tree.ts";
+import { bare, isEmptyLiteral, type View, viewOf } from "./view.ts";
+
+/** In UTF-16 code units of the text as it was. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+interface Surroundings {
+  /** what the use is */
+  readonly node: Node | null;
+  /** what the store is called in this file */
+  readonly store: string;
+  /** all uses of the tree: a variable that is changed later is not safe */
+  readonly uses: readonly Use[];
+}
+
+/**
+ * The edit for a use whose meaning is certain, or null. Certain is what reaches the session by its id in one expression, in a
+ * function that is `async` already, and leaves no reference to the dictionary's own list behind.
+ */
+export function safeRewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
+  const { details, place, pattern } = use;
+  if (!node || details.key == null || details.isAlias === true || !place.mayAwait) return null;
+  const statement = statementOf(node);
+  switch (pattern) {
+    case "append":
+      return isWholeStatement(node, statement) && appendsLiterals(node)
+        ? replaced(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)});`)
+        : null;
+    case "delete":
+      return isWholeStatement(node, statement) && details.all !== true
+        ? replaced(statement!, `await ${store}.clear(${details.key});`)
+        : null;
+    case "check":
+      return guard(use, node, store) ?? membership(node, details.key, store);
+    case "read":
+    case "last-n":
+      return isFreeOfAliases(use, node, uses) ? read(use, node, store) : null;
+    default:
+      return null;
+  }
+}
+
+function statementOf(node: Node): Node | null {
+  return node.parent?.kind === "expression_statement" ? node.parent : null;
+}
+
+function isWholeStatement(node: Node, statement: Node | null): boolean {
+  // A statement without braces, `if (x) a.delete(k);`, is replaced by one statement as well.
+  return statement !== null && statement.children.length === 1 && node.parent === statement;
+}
+
+function replaced({ start, end }: Node, text: string): Edit {
+  return { start, end, text };
+}
+
+const MESSAGE_KEYS = new Set(["role", "content"]);
+
+/** `….push({ role, content })`: what a message has besides may be no JSON, and a `Date` would come back as text. */
+function appendsLiterals(node: Node): boolean {
+  const view = viewOf(node);
+  if (view.is !== "call" || view.args.length === 0) return false;
+  const callee = viewOf(view.callee);
+  if (callee.is !== "attribute" || callee.name !== "push" || isConditional(callee.object)) return false;
+  return view.args.every((argument) => {
+    const item = viewOf(argument);
+    if (item.is !== "dictionary" || item.spreads.length > 0 || item.entries.length !== 2) return false;
+    return item.entries.every(({ key, value }) => MESSAGE_KEYS.has(key ?? "") && value.kind !== "method_definition");
+  });
+}
+
+/** `sessions.get(id)?.messages.push(…)` does nothing where there is no session; the store would begin one. */
+function isConditional(node: Node): boolean {
+  return textOf(node).includes("?.");
+}
+
+/** `if (!sessions.has(id)) sessions.set(id, { messages: [], context: {} });` */
+function guard(use: Use, node: Node, store: string): Edit | null {
+  const not = node.parent && viewOf(node.parent).is === "wrapper" ? node.parent.parent : node.parent;
+  const test = not && viewOf(not).is === "test" && not.kind === "unary_expression" ? not.parent : null;
+  const statement = test?.kind === "parenthesized_expression" ? test.parent : null;
+  if (statement?.kind !== "if_statement" || statement.children.length !== 2) return null;
+  const only = onlyStatement(statement.children[1]!);
+  const made = only && createdValue(only, use);
+  return made && isEmptySession(made) ? replaced(statement, `await ${store}.create(${use.details.key});`) : null;
+}
+
+function onlyStatement(body: Node): Node | null {
+  const node = body.kind === "statement_block" ? body.children[0] : body;
+  if (!node || (body.kind === "statement_block" && body.children.length !== 1)) return null;
+  const view = viewOf(node);
+  return view.is === "statement" ? view.inner : null;
+}
+
+/** The value that is put under the same key. */
+function createdValue(node: Node, { details }: Use): Node | null {
+  const view = viewOf(node);
+  if (view.is === "call" && view.args.length === 2 && textOf(view.callee).endsWith(".set")) {
+    return textOf(view.args[0]!) === details.key ? view.args[1]! : null;
+  }
+  if (view.is !== "assign" || view.operator !== "=" || !view.value) return null;
+  const target = viewOf(bare(view.target));
+  return target.is === "index" && textOf(target.key) === details.key ? view.value : null;
+}
+
+function isEmptySession(value: Node): boolean {
+  if (isEmptyLiteral(value)) return true;
+  const view = viewOf(bare(value));
+  return (
+    view.is === "dictionary" && view.spreads.length === 0 && view.entries.every((entry) => isEmptyLiteral(entry.value))
+  );
+}
+
+/** `sessions.has(id)`, `id in sessions`. */
+function membership(node: Node, key: string, store: string): Edit | null {
+  const view = viewOf(node);
+  const isAsked = view.is === "membership" || (view.is === "call" && textOf(view.callee).endsWith(".has"));
+  if (!isAsked || isConditional(node)) return null;
+  let whole = node;
+  while (whole.parent?.kind === "parenthesized_expression" && whole.parent.parent?.kind === "unary_expression") {
+    whole = whole.parent;
+  }
+  const test = `await ${store}.has(${key})`;
+  return replaced(whole, whole.parent?.kind === "parenthesized_expression" ? test : `(${test})`);
+}
+
+/** A list in a variable that something is added to later has to stay the dictionary's own. */
+function isFreeOfAliases(use: Use, node: Node, uses: readonly Use[]): boolean {
+  const sameVariable = uses.some(
+    (other) => other.file === use.file && other.dictionary === use.dictionary && other.details.isAlias === true,
+  );
+  if (!sameVariable) return true;
+  return use.pattern === "last-n" || viewOf(node.parent!).is === "call";
+}
+
+/** `sessions.get(id)?.messages ?? []`, `sessions.get(id)!.messages.slice(-20)`. */
+function read({ details, pattern }: Use, node: Node, store: string): Edit | null {
+  const key = details.key!;
+  if (pattern === "last-n") {
+    const view: View = viewOf(node);
+    const isSlice =
+      view.is === "call" && textOf(view.callee).endsWith(".slice") && /^\d+$|^[A-Z_]+$/.test(details.limit ?? "");
+    return isSlice
+      ? replaced(node, `((await ${store}.get(${key}, { limit: ${details.limit} }))?.messages ?? [])`)
+      : null;
+  }
+  const view = viewOf(node);
+  const isList = details.messages === true && view.is === "either" && isEmptyLiteral(view.right);
+  if (!isList || node.parent?.kind === "parenthesized_expression") return null;
+  const isPlain = /^(variable_declarator|return_statement)$/.test(node.parent?.kind ?? "");
+  const text = `(await ${store}.get(${key}))?.messages ?? []`;
+  return replaced(node, isPlain ? text : `(${text})`);
+}

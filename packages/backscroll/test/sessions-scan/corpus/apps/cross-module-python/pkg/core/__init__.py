@@ -1,0 +1,1 @@
+from .storage import CHATS, ConversationManager, manager  #> import

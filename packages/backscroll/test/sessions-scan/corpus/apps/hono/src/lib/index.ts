@@ -1,0 +1,2 @@
+export { sessions as chatSessions, ensure } from "./sessions.js";
+export * from "./sessions.js";
