@@ -5,7 +5,8 @@ import pg from "pg";
 import { pino } from "pino";
 import { expect, onTestFinished, test } from "vitest";
 import { startPostgresRelay } from "./postgres-relay.ts";
-import { post, type ServiceProcess, startService, temporaryDirectory } from "./service-process.ts";
+import { post, type ServiceProcess, temporaryDirectory } from "./service-process.ts";
+import { startOnSchema } from "./service-on-schema.ts";
 import { createServices, newSchema, type Services } from "./services.ts";
 
 const POLL = { timeout: 20_000, interval: 50 };
@@ -191,17 +192,6 @@ test("a failure is one line: a bug is an error with its stack, what the service 
   ]);
   expect(of("away")[0]?.["cause"]).toMatch(/./);
 });
-
-async function startOnSchema(environment: Record<string, string> = {}): Promise<ServiceProcess> {
-  const { databaseUrl, drop } = await newSchema();
-  const service = await startService([], { DATABASE_URL: databaseUrl, ...environment });
-  onTestFinished(async () => {
-    service.child.kill("SIGKILL");
-    await service.ended;
-    await drop();
-  });
-  return service;
-}
 
 async function askMany({ url }: ServiceProcess, count: number): Promise<readonly string[]> {
   const ids = Array.from({ length: count }, (_, n) => `request-${n}`);
