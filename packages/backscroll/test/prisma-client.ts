@@ -26,7 +26,7 @@ export interface PrismaClient {
 }
 
 /** https://github.com/prisma/prisma/blob/main/packages/dmmf/src/dmmf.ts */
-export interface Dmmf {
+interface Dmmf {
   readonly datamodel: {
     readonly models: readonly DmmfModel[];
     readonly indexes: readonly DmmfIndex[];
@@ -197,9 +197,7 @@ function run(command: string, args: readonly string[], cwd: string, env: Record<
     env: { ...Object.fromEntries(own), ...env },
   });
   if (status === 0) return;
-  throw new Error(
-    `${command} ${args.join(" ")} in ${cwd} failed: ${error?.message ?? ""}\n${stdout}${stderr}`,
-  );
+  throw new Error(`${command} ${args.join(" ")} in ${cwd} failed: ${error?.message ?? ""}\n${stdout}${stderr}`);
 }
 
 function hash(text: string): string {
