@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { expect, onTestFinished } from "vitest";
 import { ADA, MESSAGES } from "./cache-fixture.ts";
 import { expectInOrder, headOf, makeConversation, startWriter, type StoredRow, type Writer } from "./past-service.ts";
@@ -8,6 +8,13 @@ import { newSchema, type Services, test } from "./services.ts";
 async function start(services: Services, ids: readonly string[] = []): Promise<Writer> {
   await makeConversation(services, ids);
   return startWriter(services);
+}
+
+/** Another connection waits for a lock that this one holds. */
+async function untilSomebodyWaitsFor({ query }: Writer): Promise<void> {
+  await expect
+    .poll(() => query("select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))"))
+    .toHaveLength(1);
 }
 
 test("a row without seq gets the next one, an id, and the time of an append; the conversation moves as by one", async ({
@@ -138,6 +145,22 @@ test("what is rolled back takes no place: the transaction, or a savepoint of it"
   await expectInOrder(writer);
 });
 
+test("of two that write the same id at once the second gives way, and takes no place", async ({ services }) => {
+  const [one, two] = [await start(services, ["m1"]), await startWriter(services)];
+  const { query, userId, conversationId } = two;
+  const id = randomUUID();
+  await one.query("begin");
+  await one.insert({ id });
+  const second = query(
+    "insert into messages (user_id, conversation_id, id, role, content) values ($1, $2, $3, 'user', '') on conflict do nothing returning seq",
+    [userId, conversationId, id],
+  );
+  await untilSomebodyWaitsFor(one);
+  await one.query("commit");
+  expect(await second).toEqual([]);
+  await expectInOrder(one);
+});
+
 test("writers at once, past the service and through it, leave no gap", async ({ services }) => {
   const writer = await start(services, ["m1"]);
   const others = await Promise.all([startWriter(services), startWriter(services)]);
@@ -218,18 +241,7 @@ test("an edit through the service that meets one past it is done again, when Pos
   await writer.query("begin");
   await writer.query("select from messages for update");
   const edited = services.call(ADA, "PATCH", `${MESSAGES}/m1`, { content: "by the service" });
-  const admin = new pg.Client({ connectionString: services.databaseUrl });
-  await admin.connect();
-  onTestFinished(() => admin.end());
-  await expect
-    .poll(async () => {
-      const { rows } = await admin.query(
-        "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%update messages as m%' and pid <> pg_backend_pid() and $1 = any(pg_blocking_pids(pid))",
-        [(await writer.query<{ pid: number }>("select pg_backend_pid() as pid"))[0]?.pid],
-      );
-      return rows.length;
-    })
-    .toBe(1);
+  await untilSomebodyWaitsFor(writer);
   // Now each waits for the other's row.
   const past = writer.query("update messages set content = 'by psql'").then(() => writer.query("commit"));
   const answer = await edited;
