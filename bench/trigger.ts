@@ -11,9 +11,9 @@ import { writeResults } from "./results.ts";
 import { inProcess, interleave, median, ratio, type Subject } from "./rounds.ts";
 import { newConversations } from "./seed.ts";
 
-/** What the triggers for writers past the service cost the service itself: `npm run bench:trigger`, three minutes. */
+/** What the triggers for writers past the service cost the service itself: `npm run bench:trigger`, four minutes. */
 const { values: flags } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
-const EFFORT = flags.quick ? { rounds: 3, roundMs: 120 } : { rounds: 20, roundMs: 400 };
+const EFFORT = flags.quick ? { rounds: 3, roundMs: 120 } : { rounds: 16, roundMs: 400 };
 const LIMIT_MS = 600_000;
 const WITH = "as they are";
 const WITHOUT = "without the triggers";
@@ -99,12 +99,16 @@ async function measure(): Promise<string> {
         return inProcess(side.name, await of(side, ids));
       }),
     );
-    const rates = await interleave(subjects, { ...EFFORT, concurrency });
+    const pair = (one: string): readonly Subject[] =>
+      subjects.filter((subject) => subject.name === one || subject.name === WITHOUT);
+    // Two at a time: of three, the one in the middle would never come first.
+    const rates = await interleave(pair(WITH), { ...EFFORT, concurrency });
+    const noise = await interleave(pair(SAME), { ...EFFORT, concurrency });
     rows.push([
       name,
       String(concurrency),
       ratioText(ratio(rates, WITH, WITHOUT)),
-      ratioText(ratio(rates, SAME, WITHOUT)),
+      ratioText(ratio(noise, SAME, WITHOUT)),
       rateText(median(rates.get(WITH) ?? [])),
     ]);
   }
@@ -113,7 +117,7 @@ async function measure(): Promise<string> {
     `Written by \`npm run bench:trigger\`: ${today()}, ${commitText()}; ${machineText()}; ${database.description}. What the ` +
       "service's own statements reach with the triggers of migration 0005, of what they reach where the triggers were dropped; " +
       "and, to say what such a ratio is worth, a third schema without them, of the second. The library, without a cache; the " +
-      `three take turns in rounds of ${EFFORT.roundMs} ms, ${EFFORT.rounds} each.`,
+      `two of each pair take turns in rounds of ${EFFORT.roundMs} ms, ${EFFORT.rounds} each.`,
     table(["", "concurrency", "with, of without", "without, of without", "median, with"], rows),
     "",
   ].join("\n\n");
