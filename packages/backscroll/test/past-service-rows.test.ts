@@ -210,6 +210,30 @@ test("whatever the writer's search_path and temporary tables are, it is the tabl
   expect(row?.seq).toBe("3");
 });
 
+test("a role that may not see Backscroll's secret may write", async ({ services }) => {
+  const writer = await start(services, ["m1"]);
+  const schema = /search_path=(\w+)/.exec(decodeURIComponent(services.databaseUrl))?.[1];
+  const role = `app_of_${schema}`;
+  await writer.query(`create role ${role}`);
+  onTestFinished(async () => {
+    await writer.query("reset role");
+    await writer.query(`drop owned by ${role}`);
+    await writer.query(`drop role ${role}`);
+  });
+  await writer.query(`grant usage on schema ${schema} to ${role}`);
+  for (const right of [
+    "select, insert, update on users, conversations, messages",
+    "select on sessions, usage_daily",
+    "select (database_id) on installation",
+  ])
+    await writer.query(`grant ${right} to ${role}`);
+  await writer.query(`set role ${role}`);
+  await writer.insert();
+  await writer.query("update messages set content = 'edited' where seq = 2");
+  await writer.query("update conversations set deleted_at = now()");
+  await expect(writer.query("select secret from installation")).rejects.toMatchObject({ code: "42501" });
+});
+
 test("a changed row is an edit: its version, its time, its conversation's, and a late retry of its save is known", async ({
   services,
 }) => {
