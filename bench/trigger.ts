@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { BackscrollInternals } from "../packages/backscroll/src/create.ts";
 import { createAppender } from "../packages/backscroll/src/service/appender.ts";
@@ -8,7 +9,7 @@ import { commitText, machineText, today } from "./conditions.ts";
 import { openBenchDatabase, runSql } from "./database.ts";
 import { rateText, ratioText, table } from "./report.ts";
 import { writeResults } from "./results.ts";
-import { inProcess, interleave, median, ratio, type Subject } from "./rounds.ts";
+import { interleave, measureRate, median, type Rates, ratio, type Subject } from "./rounds.ts";
 import { newConversations } from "./seed.ts";
 
 /** What the triggers for writers past the service cost the service itself: `npm run bench:trigger`, four minutes. */
@@ -93,32 +94,86 @@ async function measure(): Promise<string> {
   const rows: string[][] = [];
   for (const { name, concurrency, of } of WORKS) {
     say(`${name}, ${concurrency}`);
-    const subjects = await Promise.all(
-      sides.map(async (side): Promise<Subject> => {
+    const works = await Promise.all(
+      sides.map(async (side): Promise<Operation> => {
         const ids = await newConversations(side.url, side.userId, concurrency);
-        return inProcess(side.name, await of(side, ids));
+        return { side, run: await of(side, ids) };
       }),
     );
-    const pair = (one: string): readonly Subject[] =>
-      subjects.filter((subject) => subject.name === one || subject.name === WITHOUT);
     // Two at a time: of three, the one in the middle would never come first.
-    const rates = await interleave(pair(WITH), { ...EFFORT, concurrency });
-    const noise = await interleave(pair(SAME), { ...EFFORT, concurrency });
+    const subject = await compare(works, WITH, concurrency);
+    const noise = await compare(works, SAME, concurrency);
     rows.push([
       name,
       String(concurrency),
-      ratioText(ratio(rates, WITH, WITHOUT)),
-      ratioText(ratio(noise, SAME, WITHOUT)),
-      rateText(median(rates.get(WITH) ?? [])),
+      ratioText(ratio(subject.perCpuSecond, WITH, WITHOUT)),
+      ratioText(ratio(noise.perCpuSecond, SAME, WITHOUT)),
+      ratioText(ratio(subject.perSecond, WITH, WITHOUT)),
+      ratioText(ratio(noise.perSecond, SAME, WITHOUT)),
+      rateText(median(subject.perSecond.get(WITH) ?? [])),
     ]);
   }
   return [
     "## Triggers for writers past the service",
     `Written by \`npm run bench:trigger\`: ${today()}, ${commitText()}; ${machineText()}; ${database.description}. What the ` +
-      "service's own statements reach with the triggers of migration 0005, of what they reach where the triggers were dropped; " +
-      "and, to say what such a ratio is worth, a third schema without them, of the second. The library, without a cache; the " +
-      `two of each pair take turns in rounds of ${EFFORT.roundMs} ms, ${EFFORT.rounds} each.`,
-    table(["", "concurrency", "with, of without", "without, of without", "median, with"], rows),
+      "service's own statements reach with the triggers of migration 0005, of what they reach where the triggers were dropped: in a " +
+      "second of the CPU that PostgreSQL takes for them, which load on the machine hardly changes, and in a second. Beside each, to " +
+      "say what it is worth, a third schema without them, of the second. The library, without a cache; the two of each pair take " +
+      `turns in rounds of ${EFFORT.roundMs} ms, ${EFFORT.rounds} each.`,
+    table(
+      ["", "concurrency", "a second of CPU", "the same, without", "a second", "the same, without", "median, with"],
+      rows,
+    ),
     "",
   ].join("\n\n");
+}
+
+interface Operation {
+  readonly side: Side;
+  readonly run: (worker: number) => Promise<unknown>;
+}
+
+/** One side beside the one without triggers, turn about. */
+async function compare(
+  works: readonly Operation[],
+  one: string,
+  concurrency: number,
+): Promise<{ readonly perSecond: Rates; readonly perCpuSecond: Rates }> {
+  const perCpuSecond = new Map<string, number[]>();
+  const subjects: Subject[] = [];
+  for (const { side, run } of works.filter(({ side: { name } }) => name === one || name === WITHOUT)) {
+    const backends = await backendsOf(side);
+    const rates: number[] = [];
+    perCpuSecond.set(side.name, rates);
+    subjects.push({
+      name: side.name,
+      async run(workers, ms) {
+        const before = cpuSeconds(backends);
+        let done = 0;
+        const perSecond = await measureRate(workers, ms, async (worker) => {
+          await run(worker);
+          done += 1;
+        });
+        rates.push(done / (cpuSeconds(backends) - before));
+        return perSecond;
+      },
+    });
+  }
+  const perSecond = await interleave(subjects, { ...EFFORT, concurrency });
+  for (const rates of perCpuSecond.values()) rates.shift(); // the round that warms up
+  return { perSecond, perCpuSecond };
+}
+
+/** @returns the processes of PostgreSQL that serve a side's pool, all of its connections open */
+async function backendsOf({ backscroll: { deps, config } }: Side): Promise<readonly number[]> {
+  const asked = Array.from({ length: config.databasePoolMax }, () =>
+    deps.db.pool.query<{ pid: number }>("select pg_backend_pid() as pid from pg_sleep(0.1)"),
+  );
+  return (await Promise.all(asked)).flatMap(({ rows }) => rows.map(({ pid }) => pid));
+}
+
+/** Of Linux: nanoseconds on a CPU are the first field. */
+function cpuSeconds(pids: readonly number[]): number {
+  const all = pids.map((pid) => Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]));
+  return all.reduce((sum, each) => sum + each, 0) / 1e9;
 }
