@@ -95,32 +95,29 @@ function createProgram(): Command {
   return program;
 }
 
-/** A file that is called as one of its commands is written `./sessions`. */
+/** A file that is called as one of the commands is written `./sessions`. */
 function addImportCommands(program: Command): void {
   const importing = withSettings(
     program
       .command("import")
       .description("read an export; what is there already is skipped")
       .argument("<file>", "the export; - for standard input")
-      .option("--user <email>", "give it all to this person, whoever the export names")
-      // What comes after a command's name is the command's.
-      .enablePositionalOptions()
+      .option("--user <email>", "give it all to this person, whoever it names")
       .helpCommand(false),
-    IMPORT_SETTINGS,
+    [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
   ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
-  withSettings(
-    importing
-      .command("sessions")
-      .description("read a dump of a dictionary of sessions; what is there already is skipped")
-      .argument("<dump>", "as json.dump or JSON.stringify writes it; - for standard input")
-      .option("--user <email>", "whose the sessions are")
-      .option("--user-field <path>", "where each session says whose it is, as context.email")
-      .option("--time-zone <name>", "of times that name none, as Europe/Rome", "UTC")
-      .option("--replace", "begin a session that has diverged anew, in another conversation")
-      .option("--errors <file>", "what could not be imported, a line each; default: <dump>.errors.jsonl"),
-    [...IMPORT_SETTINGS, "sessionDays"],
-  ).action(async (file: string, flags: ImportSessionsFlags & Record<string, unknown>) => {
+  const sessions = importing
+    .command("sessions")
+    .description("read a dump of a dictionary of sessions; what is there already is skipped")
+    .argument("<dump>", "as json.dump or JSON.stringify writes it; - for standard input")
+    .option("--user-field <path>", "in place of --user: where each session says whose it is, as context.email")
+    .option("--time-zone <name>", "of times that name none, as Europe/Rome", "UTC")
+    .option("--replace", "begin a session that has diverged anew, in another conversation")
+    .option("--errors <file>", "what could not be imported, a line each; default: <dump>.errors.jsonl");
+  withSettings(sessions, ["sessionDays"]).action(async (file: string) => {
     const { importSessionsCommand } = await import("./import-sessions.ts");
+    // Those of `import` are its own, too.
+    const flags = sessions.optsWithGlobals<ImportSessionsFlags & Record<string, unknown>>();
     await importSessionsCommand(createTerminal(program.opts()), settings(flags), { file, ...flags });
   });
 }
@@ -168,7 +165,6 @@ const DATABASE_SETTINGS: readonly SettingName[] = [
 ];
 /** Which cache it is that has to be told. */
 const REDIS_SETTINGS: readonly SettingName[] = ["redisUrl", "cacheKeyPrefix"];
-const IMPORT_SETTINGS: readonly SettingName[] = [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS];
 
 /** Every setting is a flag too. */
 function withSettings(command: Command, names = Object.keys(SETTINGS) as readonly SettingName[]): Command {
