@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test as plain } from "vitest";
 import { ADA, messagesOf, storedRows, timesOf } from "./import-sessions-fixture.ts";
-import { runCommand, startCommand, temporaryDirectory } from "./service-process.ts";
+import { runCommand, type ServiceProcess, startCommand, temporaryDirectory } from "./service-process.ts";
 import { createServices, newSchema, type Services, test } from "./services.ts";
 
 function dumpFile(text: string): string {
@@ -181,17 +181,19 @@ function manyMessages(count: number): string {
   return JSON.stringify(sessions);
 }
 
+function isRunning({ child }: Pick<ServiceProcess, "child">): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
 /** Runs a command until its end, or until somebody kills it. */
 async function importAndKill(args: readonly string[], services: Services, saved: number): Promise<boolean> {
   const command = startCommand(args, environmentOf(services));
-  let isOver = false;
-  const ended = command.ended.finally(() => (isOver = true));
-  while (!isOver) {
+  while (isRunning(command)) {
     const { rows } = await services.deps.db.pool.query<{ count: string }>("select count(*) from messages");
     if (Number(rows[0]?.count) >= saved) command.child.kill("SIGKILL");
     await delay(5);
   }
-  const status = await ended;
+  const status = await command.ended;
   expect([0, "SIGKILL"]).toContain(status);
   return status === "SIGKILL";
 }
@@ -229,15 +231,13 @@ plain(
 test("Ctrl+C finishes what was begun, and says to run it again", async ({ services }) => {
   const args = ["import", "sessions", dumpFile(manyMessages(20_000)), "--user", ADA];
   const command = startCommand(args, environmentOf(services));
-  let isOver = false;
-  const ended = command.ended.finally(() => (isOver = true));
-  while (!isOver) {
+  while (isRunning(command)) {
     const { rows } = await services.deps.db.pool.query<{ count: string }>("select count(*) from messages");
     if (Number(rows[0]?.count) > 0) break;
     await delay(5);
   }
   command.child.kill("SIGINT");
-  expect(await ended).toBe(130);
+  expect(await command.ended).toBe(130);
   expect(command.stderr()).toContain("run it again, and it goes on where it was");
   expect((await runCommand(args, environmentOf(services))).status).toBe(0);
   const { rows } = await services.deps.db.pool.query("select count(*) from messages");

@@ -40,10 +40,12 @@ export async function importSessionsCommand(
   const progress = createProgress(terminal, "Importing");
   const stopped = new AbortController();
   const signal = stopSignal(terminal);
-  void signal.requested.then(() => {
+  const stopWhenAsked = async (): Promise<void> => {
+    await signal.requested;
     terminal.say("Stopping: what has been begun is finished.");
     stopped.abort();
-  });
+  };
+  void stopWhenAsked();
   let result: SessionsImport = NOTHING;
   let failure: { readonly error: unknown } | null = null;
   try {
@@ -149,8 +151,6 @@ function tell(
     };
     terminal.data(`${JSON.stringify(json)}\n`);
   }
-  const count = (number: number, what: string): string =>
-    `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
   terminal.say(
     `Imported ${count(messagesSaved, "message")} (${messagesSkipped.toLocaleString("en")} were there already) in ` +
       `${sessionsCreated.toLocaleString("en")} new and ${count(sessionsExisting, "existing session")}.`,
@@ -162,4 +162,8 @@ function tell(
   if (numbers.nonFinite > 0)
     terminal.say(`${count(numbers.nonFinite, "number")} that JSON does not know (NaN): now null.`);
   if (numbers.inexact > 0) terminal.say(`${count(numbers.inexact, "whole number")} over 2^53: digits may be lost.`);
+}
+
+function count(number: number, what: string): string {
+  return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }
