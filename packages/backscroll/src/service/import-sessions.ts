@@ -69,7 +69,7 @@ export async function importSessions(
   source: AsyncIterable<Uint8Array>,
   options: SessionsImportOptions,
 ): Promise<SessionsImport> {
-  const dump = new SessionDump(source);
+  const dump = new SessionDump(source, options.signal);
   const importer = new SessionsImporter(deps, dump, options);
   if ("user" in options.owner) await resolveUser(deps, options.owner.user);
   const running = new Set<Promise<void>>();

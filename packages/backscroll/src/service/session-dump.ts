@@ -36,14 +36,17 @@ const TEXT_BYTES_MAX = 134_217_728;
 /** Reads a dump of a dictionary of sessions, as `json.dump` and `JSON.stringify` write it. */
 export class SessionDump {
   readonly #source: AsyncIterable<Uint8Array>;
+  readonly #signal: AbortSignal | undefined;
   readonly #python = new PythonJson();
   readonly #tokens = new DumpTokens();
   #open: OpenSession | null = null;
   #sessions = 0;
   #bytes = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /** @param signal no more is read, and a session that is not whole is left */
+  constructor(source: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
     this.#source = source;
+    this.#signal = signal;
   }
 
   get numbers(): DumpNumbers {
@@ -54,6 +57,7 @@ export class SessionDump {
   async *sessions(): AsyncGenerator<DumpedSession> {
     try {
       for await (const chunk of this.#source) {
+        if (this.#signal?.aborted === true) return;
         if (this.#bytes === 0) refuseUtf16(chunk);
         yield* this.#read(this.#python.toJson(chunk));
         await this.#open?.messages.settle();
