@@ -234,10 +234,10 @@ test.for([
 );
 
 test.for([
-  ["", /it is empty/],
-  ["5 ", /no dictionary/],
-  [Buffer.from("\ufeff{}", "utf16le"), /UTF-16/],
-] as const)("%s is no dump", async ([dump, told], { services }) => {
+  ["nothing", "", /it is empty/],
+  ["a number", "5 ", /no dictionary/],
+  ["what PowerShell writes", Buffer.from("\ufeff{}", "utf16le"), /UTF-16/],
+] as const)("%s is no dump", async ([, dump, told], { services }) => {
   await expect(importDump(services, dump)).rejects.toThrow(told);
 });
 

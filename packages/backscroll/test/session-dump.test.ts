@@ -67,6 +67,19 @@ test("any dictionary is read as JSON.parse reads it, wherever the pieces end", a
   );
 });
 
+test("a reading that is stopped ends between two sessions, and is no damaged dump", async () => {
+  const stop = new AbortController();
+  const read: (string | null)[] = [];
+  for await (const { id } of new SessionDump(
+    inPieces('{"a": [], "b": [1, 2, 3], "c": []}', 4),
+    stop.signal,
+  ).sessions()) {
+    read.push(id);
+    stop.abort();
+  }
+  expect(read).toEqual(["a"]);
+});
+
 test("messages that are held are the same from memory and from a file, as often as they are read", async () => {
   const hold = new MessageHold();
   const values = [{ a: "\u2028\ud800\n" }, undefined, null, "x".repeat(1_500_000), ["é"], { b: 1 }];
