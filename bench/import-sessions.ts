@@ -83,7 +83,7 @@ async function importKilled(on: BenchDatabase, { file }: MadeDump, wholeSeconds:
   for (; done < kills; done += 1) {
     const run = await runImport(
       { file, url, owner: ONE_OWNER, temporary },
-      500 + (random() * wholeSeconds * 1_500) / kills,
+      1_000 + (random() * wholeSeconds * 800) / kills,
     );
     seconds += run.seconds;
     if (run.counts !== null) return { url, kills: done, seconds, last: run };
