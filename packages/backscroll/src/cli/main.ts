@@ -7,6 +7,7 @@ import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
+import type { ImportGuideFlags } from "./import-guide.ts";
 import type { ImportSessionsFlags } from "./import-sessions.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -120,6 +121,19 @@ function addImportCommands(program: Command): void {
     const flags = sessions.optsWithGlobals<ImportSessionsFlags & Record<string, unknown>>();
     await importSessionsCommand(createTerminal(program.opts()), settings(flags), { file, ...flags });
   });
+  const guide = importing
+    .command("guide")
+    .description("bring over the Conversation and Message tables of the guide's Prisma schema, and compare both")
+    .option("--from <url>", "the database that they are in, as the app's Prisma has it (env: GUIDE_DATABASE_URL)")
+    .option("--role <theirs=ours...>", "what a role means that is not known, as agent=assistant")
+    .option("--verify-only", "compare, and store nothing")
+    .option("--restore-deleted", "bring back messages that were deleted here since they were imported")
+    .option("--errors <file>", "what could not be imported, a line each; default: guide.errors.jsonl")
+    .action(async () => {
+      const { importGuideCommand } = await import("./import-guide.ts");
+      const flags = guide.optsWithGlobals<ImportGuideFlags & Record<string, unknown>>();
+      await importGuideCommand(createTerminal(program.opts()), settings(flags), flags);
+    });
 }
 
 function addKeyCommands(program: Command): void {

@@ -140,8 +140,18 @@ function asJson(given: unknown): JsonObject {
   return value;
 }
 
+/** @returns the one of our roles that is meant; undefined: nobody knows */
+export function knownRole(role: string): Role | undefined {
+  return ROLES.find((each) => each === role) ?? OTHER_ROLES.get(role);
+}
+
+/** @returns metadata of a message whose role has another word in the app that it comes from: there it gets it back */
+export function metadataOfRole(role: string): JsonObject {
+  return { [SHAPE_KEY]: { role } };
+}
+
 function roleOf(role: JsonValue | undefined): Role {
-  const known = ROLES.find((each) => each === role) ?? OTHER_ROLES.get(typeof role === "string" ? role : "");
+  const known = knownRole(typeof role === "string" ? role : "");
   if (known === undefined) {
     const others = [...OTHER_ROLES.keys()].join(", ");
     throw invalidRequest({ path: "role", message: `must be one of ${ROLES.join(", ")}, or of ${others}` });

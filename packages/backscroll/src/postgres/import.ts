@@ -7,6 +7,8 @@ import { type Database, type Queryable, violates } from "./pool.ts";
 export interface ImportedConversation {
   readonly clientId: string | null;
   readonly title: string;
+  /** who gave it; by default the user */
+  readonly titleSource?: "default" | "user" | "generated";
   readonly metadata: JsonObject;
   readonly pinned: boolean;
   readonly archived: boolean;
@@ -24,7 +26,7 @@ export async function insertImportedConversation(
     text: `
       insert into conversations
         (user_id, id, client_id, title, title_source, metadata, pinned_at, archived_at, created_at, updated_at)
-      values ($1, $2, $3, $4, 'user', $5, case when $6 then $8::timestamptz end, case when $7 then $8::timestamptz end,
+      values ($1, $2, $3, $4, $9, $5, case when $6 then $8::timestamptz end, case when $7 then $8::timestamptz end,
               $8, $8)
       on conflict on constraint conversations_pkey do nothing
       returning id`,
@@ -37,6 +39,7 @@ export async function insertImportedConversation(
       conversation.pinned,
       conversation.archived,
       conversation.createdAt,
+      conversation.titleSource ?? "user",
     ],
   });
   return rows.length === 1;
