@@ -23,7 +23,7 @@ export interface ImportGuideFlags {
   readonly restoreDeleted?: boolean;
 }
 
-export const GUIDE_URL_VARIABLE = "GUIDE_DATABASE_URL";
+const GUIDE_URL_VARIABLE = "GUIDE_DATABASE_URL";
 const ERRORS_FILE = "guide.errors.jsonl";
 /** Beyond that PostgreSQL has enough to do. */
 const CONVERSATIONS_AT_ONCE_MAX = 8;
@@ -173,7 +173,6 @@ function tell(
     result.conversationsInTrash,
     `${count(result.conversationsInTrash, "conversation")} in the trash here: passed over.`,
   );
-  say(result.messagesEditedHere, `${count(result.messagesEditedHere, "message")} edited here meanwhile: left so.`);
   say(result.messagesMoved, `${count(result.messagesMoved, "message")} with another time here than there.`);
   say(
     result.messagesOnlyHere,
@@ -209,7 +208,6 @@ function toJson(
       skipped: result.messagesSkipped,
       late: result.messagesLate,
       deleted_here: result.messagesDeletedHere,
-      edited_here: result.messagesEditedHere,
       only_here: result.messagesOnlyHere,
       moved: result.messagesMoved,
     },

@@ -102,7 +102,6 @@ export interface ImportedHash {
   readonly hash: string;
   /** milliseconds since 1970 that it had there; another time when it was moved */
   readonly atMs: number;
-  readonly isEdited: boolean;
 }
 
 /** @param ids stored ids @returns by stored id */
@@ -111,10 +110,10 @@ export async function findImportedHashes(
   at: ConversationRef,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, ImportedHash>> {
-  const rows = await db.query<{ id: string; hash: string; at: string; is_edited: boolean }>({
+  const rows = await db.query<{ id: string; hash: string; at: string }>({
     name: "find_imported_hashes",
     text: `
-      select m.id, ${HASH} as hash, ${AT} as at, m.saved_content_md5 is not null as is_edited
+      select m.id, ${HASH} as hash, ${AT} as at
         from unnest($3::uuid[]) as wanted (id)
        cross join lateral (
          -- the order leaves only the index on id, whatever the planner expects of a conversation's length
@@ -124,7 +123,7 @@ export async function findImportedHashes(
        where m.id = wanted.id`,
     values: [at.userId, at.id, ids],
   });
-  return new Map(rows.map(({ id, hash, at, is_edited: isEdited }) => [id, { hash, atMs: Number(at), isEdited }]));
+  return new Map(rows.map(({ id, hash, at }) => [id, { hash, atMs: Number(at) }]));
 }
 
 /**

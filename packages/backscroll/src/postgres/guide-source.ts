@@ -39,15 +39,19 @@ export async function openGuide({ connectionString, schema, connectTimeoutMs }: 
     keepAlive: true,
   });
   client.on("error", () => undefined); // the statement under way, or the next one, fails with it
-  const query = async <Row extends pg.QueryResultRow>(
-    text: string,
-    values: readonly unknown[] = [],
-  ): Promise<Row[]> => {
+  const run = async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<Row[]> => {
     try {
       return (await client.query<Row>(text, [...values])).rows;
     } catch (error) {
       throw toSourceError(error);
     }
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  // One connection, one statement at a time.
+  const query = <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> => {
+    const next = last.then(() => run<Row>(text, values));
+    last = next.catch(() => undefined);
+    return next;
   };
   try {
     await client.connect().catch((error: unknown) => {

@@ -235,7 +235,6 @@ export async function verifyMessages(
           run.fail(guide.id, message.id, "message_id_conflict", detail);
         } else {
           result.messagesVerified += 1;
-          if (imported.isEdited) result.messagesEditedHere += 1;
           if (imported.atMs !== message.atMs) result.messagesMoved += 1;
         }
       }

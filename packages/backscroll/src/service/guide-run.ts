@@ -31,8 +31,6 @@ export interface GuideImport {
   messagesLate: number;
   /** deleted here since: passed over */
   messagesDeletedHere: number;
-  /** edited here since: what they were is what the guide's table has */
-  messagesEditedHere: number;
   /** of compared conversations: written here, or deleted in the guide's table since */
   messagesOnlyHere: number;
   /** here with another time than there: it ran backwards, or was in the future */
@@ -64,7 +62,6 @@ export class GuideRun {
     messagesSkipped: 0,
     messagesLate: 0,
     messagesDeletedHere: 0,
-    messagesEditedHere: 0,
     messagesOnlyHere: 0,
     messagesMoved: 0,
     ties: Object.fromEntries(TIE_RULES.map((rule) => [rule, 0])) as Record<TieRule, number>,
