@@ -70,7 +70,7 @@ CREATE INDEX "Message_created_at_idx" ON "Message"("created_at");
 ALTER TABLE "Message" ADD CONSTRAINT "Message_conversation_id_fkey" FOREIGN KEY ("conversation_id") REFERENCES "Conversation"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 `;
 
-export interface GuideRow {
+interface GuideRow {
   readonly id: string;
   readonly role?: string;
   readonly content?: string;

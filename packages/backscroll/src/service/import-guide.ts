@@ -103,8 +103,7 @@ async function importPage(
     else if (same.has(guide.id)) tellVerified(bringing, conversation, { skipped: !verifyOnly });
     else if (verifyOnly) await verify(bringing, conversation, state);
     else {
-      await store(bringing, conversation);
-      stored.push(conversation);
+      if (await store(bringing, conversation)) stored.push(conversation);
     }
     if (isDone || verifyOnly) run.seen(guide.digest.messages);
     if (state !== null && !verifyOnly) await takeTitle(bringing, conversation);
@@ -145,7 +144,19 @@ async function placeAll(
   return placed.map((each, index) => ({ ...each, state: states[index] ?? null }));
 }
 
-async function store(bringing: Bringing, conversation: PlacedConversation): Promise<void> {
+/** @returns false when its owner was erased meanwhile: that is told */
+async function store(bringing: Bringing, conversation: PlacedConversation): Promise<boolean> {
+  try {
+    await storeConversation(bringing, conversation);
+    return true;
+  } catch (error) {
+    if (!(error instanceof BackscrollError) || error.code !== "user_erased") throw error;
+    bringing.run.fail(conversation.guide.id, null, error.code, error.message);
+    return false;
+  }
+}
+
+async function storeConversation(bringing: Bringing, conversation: PlacedConversation): Promise<void> {
   if (conversation.state !== null) return storeMissing(bringing, conversation);
   const { deps, run } = bringing;
   const { guide, ref } = conversation;
