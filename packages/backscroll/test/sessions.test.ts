@@ -304,7 +304,12 @@ test("appending by a session's id begins the session; one message or many, with 
   expectProblem(await append({ id: "m1", role: "user", content: "A hotel in Bari" }), "message_id_conflict");
   expectProblem(await append({ role: "stranger", content: "Hello" }), "invalid_request");
 
-  const many = { messages: [{ role: "assistant", content: "Where?" }, { role: "user", content: "At the sea" }] };
+  const many = {
+    messages: [
+      { role: "assistant", content: "Where?" },
+      { role: "user", content: "At the sea" },
+    ],
+  };
   const keyed = await append(many, { "idempotency-key": "k" });
   expect(keyed.status).toBe(201);
   expect((await append(many, { "idempotency-key": "k" })).json).toEqual(keyed.json);
@@ -330,7 +335,9 @@ test("appending to a session whose conversation is gone begins a new one", async
   expect((await get(services)).json.conversation_id).toBe(after);
 });
 
-test("sessions are listed in the order of their ids, one's own and those that have not expired", async ({ services }) => {
+test("sessions are listed in the order of their ids, one's own and those that have not expired", async ({
+  services,
+}) => {
   await create(services, "c");
   await create(services, "c", BOB);
   await put(services, { conversation_id: "c" }, { id: "old" });

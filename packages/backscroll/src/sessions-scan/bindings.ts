@@ -389,8 +389,7 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
   for (;;) {
     drain();
     if (elsewhere.length === 0 || !goesOn()) return;
-    for (const { path, name } of elsewhere.splice(0))
-      for (const importer of tree.importers(path, name)) open(importer);
+    for (const { path, name } of elsewhere.splice(0)) for (const importer of tree.importers(path, name)) open(importer);
   }
 }
 

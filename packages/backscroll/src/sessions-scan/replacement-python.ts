@@ -17,7 +17,9 @@ export function pythonCode({ pattern, details, place }: Use): string {
       case "check":
         return [`is_known = ${call.plain(`get(f"/api/sessions/${key}")`)}.status_code == 200`];
       case "append":
-        return [call.ok(`post(f"/api/sessions/${key}/messages", json={"messages": [${(details.items ?? []).join(", ")}]})`)];
+        return [
+          call.ok(`post(f"/api/sessions/${key}/messages", json={"messages": [${(details.items ?? []).join(", ")}]})`),
+        ];
       case "last-n":
       case "read":
         if (pattern === "read" && details.messages !== true) return [session, ...messages(call, "messages", "200")];
@@ -46,10 +48,7 @@ export function pythonCode({ pattern, details, place }: Use): string {
           "    answer.raise_for_status()",
         ];
       case "iterate":
-        return [
-          `for session in ${sessions(call)}:`,
-          '    print(session["session_id"], session["conversation_id"])',
-        ];
+        return [`for session in ${sessions(call)}:`, '    print(session["session_id"], session["conversation_id"])'];
       case "context-read":
         return [
           session,
