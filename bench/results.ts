@@ -3,10 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 const FILE = new URL("results.md", import.meta.url);
 
 /** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
-const PARTS = ["service", "pgbouncer", "web", "guide", "capacity", "soak", "footprint"] as const;
+const PARTS = ["service", "pgbouncer", "triggers", "web", "guide", "capacity", "soak", "footprint"] as const;
 type Part = (typeof PARTS)[number];
 const MARKS = {
   pgbouncer: "pgbouncer",
+  triggers: "triggers",
   web: "the web app",
   guide: "the guide's load test",
   capacity: "capacity",

@@ -69,6 +69,8 @@ CREATE INDEX conversations_deleted_at_idx ON conversations USING btree (user_id,
 CREATE INDEX conversations_erasing_idx ON conversations USING btree (user_id) WHERE erasing;
 CREATE INDEX conversations_pinned_idx ON conversations USING btree (user_id) WHERE (pinned_at IS NOT NULL);
 CREATE INDEX conversations_updated_day_idx ON conversations USING btree (user_id, updated_day);
+CREATE TRIGGER conversations_delete_past_service AFTER DELETE ON conversations FOR EACH ROW WHEN ((NOT old.erasing)) EXECUTE FUNCTION move_past_service();
+CREATE TRIGGER conversations_move_past_service AFTER UPDATE OF deleted_at ON conversations FOR EACH ROW WHEN (((new.version = old.version) AND (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION move_past_service();
 
 create table deleted_messages (
   user_id bigint not null,
@@ -168,6 +170,8 @@ create table messages (
 );
 ALTER TABLE messages ALTER COLUMN conversation_id SET (n_distinct=-0.01);
 CREATE STATISTICS messages_owner_stats (dependencies) ON user_id, conversation_id FROM messages;
+CREATE TRIGGER messages_append_past_service BEFORE INSERT ON messages FOR EACH ROW WHEN ((new.seq IS NULL)) EXECUTE FUNCTION append_past_service();
+CREATE TRIGGER messages_edit_past_service BEFORE UPDATE ON messages FOR EACH ROW WHEN ((new.version = old.version)) EXECUTE FUNCTION edit_past_service();
 
 create table schema_migrations (
   version integer not null,
@@ -222,6 +226,111 @@ create table users (
   constraint users_issuer_subject_key UNIQUE (issuer, subject)
 );
 CREATE INDEX users_erasing_idx ON users USING btree (id) WHERE (erasing_at IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION announce_past_service(user_id bigint, conversation_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select pg_notify('backscroll_' || replace(database_id::text, '-', ''),
+                   '00000000-0000-0000-0000-000000000000 ' || $1 || ':' || $2)
+    from installation
+$function$;
+
+CREATE OR REPLACE FUNCTION append_past_service()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  writers_path constant text := current_setting('search_path');
+  moved_at timestamptz;
+begin
+  perform set_config('search_path', quote_ident(tg_table_schema) || ', pg_temp', true);
+  -- A statement of its own: what follows sees all that was committed while this one waited.
+  perform from conversations
+    where user_id = new.user_id and id = new.conversation_id and deleted_at is null for no key update;
+  if not found then
+    if exists (select from conversations where user_id = new.user_id and id = new.conversation_id) then
+      raise exception 'conversation % of user % is in the trash', new.conversation_id, new.user_id
+        using errcode = 'object_not_in_prerequisite_state', hint = 'Restore it first: set its deleted_at to null.';
+    end if;
+    raise exception 'user % has no conversation %', new.user_id, new.conversation_id
+      using errcode = 'foreign_key_violation', schema = tg_table_schema, table = tg_table_name,
+            constraint = 'messages_conversation_fkey';
+  end if;
+
+  -- The id is taken: this row fails on it, or gives way where its statement says so. So nothing moves for it, and its
+  -- namesake cannot leave before.
+  perform from messages
+    where user_id = new.user_id and conversation_id = new.conversation_id and id = new.id for key share;
+  if found then
+    new.seq := 0;
+    new.created_at := coalesce(new.created_at, statement_timestamp());
+  else
+    -- A UUIDv7, as Backscroll mints it: 48 bits of milliseconds, and a random UUID's others with the version's two set.
+    new.id := coalesce(new.id, encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
+      substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1), 52, 1), 53, 1), 'hex')::uuid);
+    -- A time that is given is kept as an import keeps it: it never runs backwards along seq, nor into the future.
+    if new.created_at is not null then
+      new.created_at := greatest(
+        least(new.created_at, statement_timestamp()),
+        (select created_at from messages
+          where user_id = new.user_id and conversation_id = new.conversation_id order by seq desc limit 1));
+    end if;
+    update conversations
+       set version = version + 1, last_seq = last_seq + 1, message_count = message_count + 1,
+           updated_at = greatest(updated_at, coalesce(new.created_at, statement_timestamp()))
+     where user_id = new.user_id and id = new.conversation_id
+    returning last_seq, updated_at into new.seq, moved_at;
+    new.created_at := coalesce(new.created_at, moved_at);
+    perform announce_past_service(new.user_id, new.conversation_id);
+  end if;
+  perform set_config('search_path', writers_path, true);
+  return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION edit_past_service()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  writers_path constant text := current_setting('search_path');
+  says_other constant boolean := new.content is distinct from old.content;
+begin
+  if (new.user_id, new.conversation_id, new.seq, new.id) is distinct from
+     (old.user_id, old.conversation_id, old.seq, old.id) then
+    raise exception 'a message keeps its user_id, conversation_id, seq and id'
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  perform set_config('search_path', quote_ident(tg_table_schema) || ', pg_temp', true);
+  new.version := old.version + 1;
+  if says_other then
+    new.edited_at := greatest(new.created_at, statement_timestamp());
+    new.saved_content_md5 := coalesce(old.saved_content_md5, md5(old.content)::uuid);
+  end if;
+  update conversations
+     set version = version + 1,
+         updated_at = case when says_other then greatest(updated_at, statement_timestamp()) else updated_at end
+   where user_id = new.user_id and id = new.conversation_id;
+  perform announce_past_service(new.user_id, new.conversation_id);
+  perform set_config('search_path', writers_path, true);
+  return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION move_past_service()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  writers_path constant text := current_setting('search_path');
+begin
+  perform set_config('search_path', quote_ident(tg_table_schema) || ', pg_temp', true);
+  if tg_op = 'UPDATE' then
+    update conversations set version = version + 1 where user_id = old.user_id and id = old.id;
+  end if;
+  perform announce_past_service(old.user_id, old.id);
+  perform set_config('search_path', writers_path, true);
+  return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION refuse_audit_change()
  RETURNS trigger

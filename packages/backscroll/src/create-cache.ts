@@ -41,6 +41,7 @@ export interface CacheSurroundings {
   readonly log: Logger;
   /** another Backscroll runs on the same embedded PostgreSQL, and has a cache in its memory */
   readonly besideService: boolean;
+  readonly onWrittenPast: Required<AnnouncementOptions>["onWrittenPast"];
 }
 
 /** Puts the cache together: where it is, what it knows of PostgreSQL, and how it hears of other servers. */
@@ -79,6 +80,7 @@ export async function createCache(config: Config, surroundings: CacheSurrounding
   const announcements = openAnnouncements(db, {
     ...channel,
     onAnnounced: (at) => cache.announced(at),
+    onWrittenPast: surroundings.onWrittenPast,
     onListening(listening) {
       cache.listening(listening);
       if (listening) heard.resolve();

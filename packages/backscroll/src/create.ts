@@ -18,6 +18,7 @@ import type { Authenticate } from "./http/auth.ts";
 import type { ConnectionInfo } from "./http/client-address.ts";
 import type { App } from "./http/context.ts";
 import type { LimitOptions } from "./http/limits.ts";
+import { createResyncs, type Resyncs } from "./live/resyncs.ts";
 import { watchEventLoop } from "./metrics/event-loop.ts";
 import { registerInfo } from "./metrics/info.ts";
 import { type Memory, Sampler } from "./metrics/sampler.ts";
@@ -184,6 +185,7 @@ export async function create(
   const operations = new Operations();
   let cache: CreatedCache | undefined;
   let live: CreatedLive | undefined;
+  let resyncs: Resyncs | undefined;
   const closeDatabase = async (): Promise<void> => {
     closing = true;
     sampler.stop();
@@ -192,12 +194,17 @@ export async function create(
     // What was committed while it closed is still told.
     await within(TELLING_MS, operations.allDone());
     await cache?.close();
+    resyncs?.close();
     await live?.close();
     await embedded?.stop();
     await within(TRACES_MS, tracing.close());
   };
   try {
     const migrations = together ? [] : await migrate(directConnectionString);
+    const installation = await findInstallation(db);
+    live = await createLive(config, { ...installation, log, watchLink, tracer });
+    const owed = createResyncs(live.feed);
+    resyncs = owed;
     cache = await createCache(config, {
       db,
       connectionString: directConnectionString,
@@ -206,9 +213,11 @@ export async function create(
       tracer,
       log,
       besideService: shareDatabase,
+      onWrittenPast({ userId }, isFirst) {
+        // In one Redis one server tells the clients of all; without it, each its own.
+        if (isFirst || config.redisUrl === undefined) owed.owe(userId);
+      },
     });
-    const installation = await findInstallation(db);
-    live = await createLive(config, { ...installation, log, watchLink, tracer });
     const draining = new AbortController();
     let drainTimer: NodeJS.Timeout | undefined;
     const stopping = new AbortController();

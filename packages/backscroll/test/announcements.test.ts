@@ -47,6 +47,22 @@ test("a session, which is cached like a conversation, is announced like one", as
   expect([...one.errors, ...two.errors]).toEqual([]);
 });
 
+test("what the database announces, for who writes past the service, every server hears", async () => {
+  const url = await databaseUrl();
+  await migrate(url);
+  const { db } = await startServer(url);
+  const databaseId = await findDatabaseId(db);
+  const servers = [await startServer(url, { databaseId }), await startServer(url, { databaseId })];
+  const [at, other] = [conversation(), conversation()];
+
+  await db.pool.query("select announce_past_service($1, $2), announce_past_service($1, $2)", [at.userId, at.id]);
+  await servers[0]?.announce(other);
+
+  await expect.poll(() => servers[1]?.heard).toEqual([at, other]);
+  expect(servers[0]?.heard).toEqual([at]);
+  expect(servers.flatMap(({ errors }) => errors)).toEqual([]);
+});
+
 test("1,000 announcements at once arrive once each, in few statements", async () => {
   const url = await databaseUrl();
   const databaseId = randomUUID();

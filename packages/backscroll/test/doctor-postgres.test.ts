@@ -101,11 +101,11 @@ test("migrations that are still to come are named", SLOW, async () => {
   const database = await migratedDatabase();
   await query(
     database.DATABASE_URL,
-    "delete from schema_migrations where version = 4; drop table upkeep_tasks, api_keys cascade",
+    "delete from schema_migrations where version >= 4; drop table upkeep_tasks, api_keys cascade",
   );
   const told = await doctor(database);
   expect(told.code).toBe(0);
-  expect(told.check("migrations")?.detail).toContain("1 to come: 0004_");
+  expect(told.check("migrations")?.detail).toContain("2 to come: 0004_");
 });
 
 test("a database that is newer than this version is refused", SLOW, async () => {

@@ -112,7 +112,7 @@ test("the packages are what npm's rules want, and hold what they need and no mor
     expect(contents.filter((path) => /\.map$|(^|\/)\.|(^|\/)test\/|(?<!\.d)\.ts$/.test(path))).toEqual([]);
   }
   const { contents } = packages.backscroll;
-  for (const folder of ["lua", "migrations"]) {
+  for (const folder of ["lua", "migrations", "prisma"]) {
     const own = readdirSync(join(ROOT, "packages/backscroll", folder)).map((name) => `${folder}/${name}`);
     expect(contents.filter((path) => path.startsWith(`${folder}/`)).toSorted()).toEqual(own.toSorted());
   }

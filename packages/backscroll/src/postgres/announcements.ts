@@ -25,6 +25,12 @@ export interface AnnouncementOptions {
   /** another server announced this conversation; never one's own announcements */
   readonly onAnnounced: (at: ConversationRef) => void;
   /**
+   * After that: the database announced it, since it was written past all servers.
+   *
+   * @param isFirst of the servers that hear it, this is the one that acts for all; the same one while it listens
+   */
+  readonly onWrittenPast?: (at: ConversationRef, isFirst: boolean) => void;
+  /**
    * True: from now on nothing is missed. False: announcements may have been missed since the last sign of life.
    * At first it is false.
    */
@@ -55,12 +61,19 @@ export function openAnnouncements(db: Database, options: AnnouncementOptions): A
   const listening = keepListening(options, closing.signal, {
     channel,
     ping: (payload) => notify([payload]),
-    onPayload(payload) {
+    onPayload(payload, isFirst) {
       const [, from, userId, id] = ANNOUNCEMENT.exec(payload) ?? [];
       if (from === serverId || payload.startsWith(PING)) return;
       if (id === undefined) {
         options.onError(new Error(`ignored a NOTIFY on ${channel} that is not Backscroll's`));
-      } else options.onAnnounced({ userId: Number(userId), id });
+        return;
+      }
+      const at = { userId: Number(userId), id };
+      options.onAnnounced(at);
+      const { onWrittenPast } = options;
+      if (from !== NOBODY || !onWrittenPast) return;
+      // Otherwise its connection is lost, and told of: another server is first then.
+      isFirst().then((first) => onWrittenPast(at, first), ignored);
     },
   });
   return {
@@ -82,6 +95,8 @@ export function openAnnouncements(db: Database, options: AnnouncementOptions): A
 }
 
 const PING = "ping ";
+/** Who announces what was written past all servers: `announce_past_service` in `schema.sql`. */
+const NOBODY = "00000000-0000-0000-0000-000000000000";
 /** What was announced is a conversation, or a session that is cached like one. */
 const ANNOUNCEMENT = /^([0-9a-f-]{36}) (\d{1,16}):((?:session:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
@@ -120,8 +135,11 @@ function gather(send: (payloads: readonly string[]) => Promise<void>): (payload:
 interface Line {
   readonly channel: string;
   readonly ping: (payload: string) => Promise<void>;
-  readonly onPayload: (payload: string) => void;
+  /** @param isFirst whether this connection is the first of all that listen; rejects when it is lost */
+  readonly onPayload: (payload: string, isFirst: () => Promise<boolean>) => void;
 }
+
+function ignored(): void {}
 
 /** Resolves once `closing` is aborted and the connection is gone. */
 async function keepListening(options: AnnouncementOptions, closing: AbortSignal, line: Line): Promise<void> {
@@ -171,6 +189,17 @@ function listenOnce(
       resolve({ error: new Error(`announcements are not heard: ${errorMessage(reason)}`, { cause: reason }), heard });
     };
     const close = (): void => lose("closing");
+    // Held by the session until it ends; then whoever asks next has it.
+    let first: Promise<boolean> | undefined;
+    const isFirst = (): Promise<boolean> =>
+      (first ??= client
+        .query<{ first: boolean }>("select pg_try_advisory_lock(hashtext('backscroll first'), hashtext($1)) as first", [
+          channel,
+        ])
+        .then(({ rows: [row] }) => {
+          if (row?.first !== true) first = undefined;
+          return row?.first === true;
+        }));
     const beat = (): void => {
       let committed = false;
       const payload = `${PING}${randomUUID()}`;
@@ -191,7 +220,7 @@ function listenOnce(
     client.on("error", lose); // an end too, since it is never asked for one
     client.on("notification", ({ payload = "" }) => {
       if (over) return;
-      if (payload !== expected) return onPayload(payload);
+      if (payload !== expected) return onPayload(payload, isFirst);
       expected = undefined;
       clearTimeout(timer);
       timer = setTimeout(beat, heartbeatMs);

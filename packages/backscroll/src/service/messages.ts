@@ -12,6 +12,7 @@ import { recorded, subjectOf } from "./audit.ts";
 import { appendMessages, changeConversation, tellAgain } from "./changes.ts";
 import { checkContentBytes, checkNewMessages, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
+import { whenNobodyIsInTheWay } from "./in-the-way.ts";
 
 /** Names one conversation of one user by the id its author gave it. */
 export interface ConversationName {
@@ -126,7 +127,9 @@ export async function editMessage(
   problems.throwIfAny();
   checkContentBytes(edit.content, deps.settings.messageBytesMax);
   const ref = toRef(at);
-  const update = updateMessage(deps.db, ref, toStoredId(at.userId, messageId).id, edit);
+  // Who changes a message past the service locks it before its conversation.
+  const id = toStoredId(at.userId, messageId).id;
+  const update = whenNobodyIsInTheWay(deps, () => updateMessage(deps.db, ref, id, edit));
   const edited = await changeConversation(deps, ref, update);
   if (!edited) throw conversationNotFound();
   tellOfMessage(deps, at, "message_edited", messageId, edited.version);
