@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 const FILE = new URL("results.md", import.meta.url);
 
 /** The file's parts, in its order: the first by `npm run bench`, each other one by a command of its own. */
-const PARTS = ["service", "pgbouncer", "triggers", "web", "guide", "capacity", "soak", "footprint"] as const;
+const PARTS = ["service", "pgbouncer", "triggers", "web", "guide", "capacity", "soak", "footprint", "import"] as const;
 type Part = (typeof PARTS)[number];
 const MARKS = {
   pgbouncer: "pgbouncer",
@@ -13,6 +13,7 @@ const MARKS = {
   capacity: "capacity",
   soak: "the soak",
   footprint: "the footprint",
+  import: "a dump of sessions",
 } as const;
 
 /** Replaces what one of the commands wrote, and leaves the others'. */

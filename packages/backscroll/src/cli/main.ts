@@ -7,6 +7,7 @@ import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
+import type { ImportSessionsFlags } from "./import-sessions.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serve } from "./serve.ts";
@@ -53,14 +54,7 @@ function createProgram(): Command {
       .option("--output <file>", "write to this file, whole or not at all; default: standard output"),
     DATABASE_SETTINGS,
   ).action((flags) => exportCommand(createTerminal(program.opts()), settings(flags), flags));
-  withSettings(
-    program
-      .command("import")
-      .description("read an export; what is there already is skipped")
-      .argument("<file>", "the export; - for standard input")
-      .option("--user <email>", "give it all to this person, whoever the export names"),
-    [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
-  ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
+  addImportCommands(program);
   addKeyCommands(program);
   withSettings(
     program
@@ -99,6 +93,33 @@ function createProgram(): Command {
       await scanCommand(createTerminal(program.opts()), { directory, ...flags });
     });
   return program;
+}
+
+/** A file that is called as one of the commands is written `./sessions`. */
+function addImportCommands(program: Command): void {
+  const importing = withSettings(
+    program
+      .command("import")
+      .description("read an export; what is there already is skipped")
+      .argument("<file>", "the export; - for standard input")
+      .option("--user <email>", "give it all to this person, whoever it names")
+      .helpCommand(false),
+    [...DATABASE_SETTINGS, "messageBytesMax", "cache", ...REDIS_SETTINGS],
+  ).action((file: string, flags) => importCommand(createTerminal(program.opts()), settings(flags), { file, ...flags }));
+  const sessions = importing
+    .command("sessions")
+    .description("read a dump of a dictionary of sessions; what is there already is skipped")
+    .argument("<dump>", "as json.dump or JSON.stringify writes it; - for standard input")
+    .option("--user-field <path>", "in place of --user: where each session says whose it is, as context.email")
+    .option("--time-zone <name>", "of times that name none, as Europe/Rome", "UTC")
+    .option("--replace", "begin a session that has diverged anew, in another conversation")
+    .option("--errors <file>", "what could not be imported, a line each; default: <dump>.errors.jsonl");
+  withSettings(sessions, ["sessionDays"]).action(async (file: string) => {
+    const { importSessionsCommand } = await import("./import-sessions.ts");
+    // Those of `import` are its own, too.
+    const flags = sessions.optsWithGlobals<ImportSessionsFlags & Record<string, unknown>>();
+    await importSessionsCommand(createTerminal(program.opts()), settings(flags), { file, ...flags });
+  });
 }
 
 function addKeyCommands(program: Command): void {

@@ -54,7 +54,7 @@ export interface ImportedMessage extends NewMessage {
  * Appends messages with the times they had; a time before its predecessor's is moved up to it, so that times
  * never run backwards along `seq`.
  *
- * @param messages 1 to 100
+ * @param messages 1 to 500
  * @returns `duplicate_id`: nothing was stored, since at least one of the ids is there already
  */
 export async function insertImportedMessages(
@@ -70,22 +70,37 @@ export async function insertImportedMessages(
         text: "select from conversations where user_id = $1 and id = $2 for no key update",
         values: [at.userId, at.id],
       });
-      const rows = await transaction.query({
-        name: "insert_imported_messages",
-        text: INSERT,
-        values: [
-          at.userId,
-          at.id,
-          messages.length,
-          JSON.stringify(messages.map((message) => toItem(at.userId, message))),
-        ],
-      });
-      return rows.length === 0 ? "conversation_not_found" : "stored";
+      const isThere = await insertIntoLocked(transaction, at, messages);
+      return isThere ? "stored" : "conversation_not_found";
     });
   } catch (error) {
-    if (violates(error, "messages_id_key")) return "duplicate_id";
+    if (isDuplicateId(error)) return "duplicate_id";
     throw error;
   }
+}
+
+/**
+ * The same in a transaction that has locked the conversation.
+ *
+ * @returns false when it is not there
+ * @throws what `isDuplicateId` knows
+ */
+export async function insertIntoLocked(
+  transaction: Queryable,
+  at: ConversationRef,
+  messages: readonly ImportedMessage[],
+): Promise<boolean> {
+  const rows = await transaction.query({
+    name: "insert_imported_messages",
+    text: INSERT,
+    values: [at.userId, at.id, messages.length, JSON.stringify(messages.map((message) => toItem(at.userId, message)))],
+  });
+  return rows.length > 0;
+}
+
+/** @returns whether a statement failed because a message's id is there already */
+export function isDuplicateId(error: unknown): boolean {
+  return violates(error, "messages_id_key");
 }
 
 const INSERT = `

@@ -1,4 +1,4 @@
-import { JSONParser, TokenType } from "@streamparser/json";
+import { JSONParser, type Tokenizer, TokenType } from "@streamparser/json";
 import { isDeepStrictEqual } from "node:util";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError, type ErrorCode, errorMessage } from "../domain/errors.ts";
@@ -8,6 +8,7 @@ import type { Identity } from "../domain/user.ts";
 import { findConversation } from "../postgres/conversations.ts";
 import { type ImportedMessage, insertImportedConversation, insertImportedMessages } from "../postgres/import.ts";
 import { findMessages, type SavedMessage } from "../postgres/messages.ts";
+import { keepByteOrderMarks } from "./byte-order-marks.ts";
 import { changeConversation } from "./changes.ts";
 import { checkConversationFields, checkNewMessages } from "./check.ts";
 import type { Deps } from "./deps.ts";
@@ -81,7 +82,7 @@ async function readInto(importer: Importer, source: AsyncIterable<Uint8Array>): 
     ],
     keepStack: false,
   });
-  keepByteOrderMarks(parser);
+  keepByteOrderMarks((parser as unknown as { tokenizer: Tokenizer }).tokenizer);
   parser.onValue = ({ key, value, stack }) => {
     bytesSinceValue = 0;
     if (isBesideConversations(stack)) return;
@@ -133,12 +134,6 @@ const BESIDE_CONVERSATIONS = ["sessions", "usage", "api_keys", "logins", "audit"
 function isBesideConversations(stack: readonly { readonly key?: unknown }[]): boolean {
   const key = stack[1]?.key;
   return BESIDE_CONVERSATIONS.some((part) => part === key);
-}
-
-/** The parser's decoder takes U+FEFF for a byte order mark wherever a piece of text begins with it, and drops it. */
-function keepByteOrderMarks(parser: JSONParser): void {
-  const { tokenizer } = parser as unknown as { tokenizer: { bufferedString: { decoder: unknown } } };
-  tokenizer.bufferedString.decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 }
 
 function malformed(message: string): BackscrollError {

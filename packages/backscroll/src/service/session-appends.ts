@@ -63,6 +63,12 @@ async function saveIn(
 /** A first message is looked for among so many: instructions may come before it. */
 const FIRST_MESSAGES = 5;
 
+/** @returns the title that a session's first messages give its conversation; "" when these do not */
+export function titleOfFirst(messages: readonly NewMessage[], seqBefore: number): string {
+  const said = messages.findIndex(({ role }) => role === "user");
+  return said === -1 || seqBefore + said + 1 > FIRST_MESSAGES ? "" : titleFrom(messages[said]?.content ?? "");
+}
+
 /** Nobody gives a conversation of a session its title: what its user says first does, as in a turn. */
 async function nameByFirstMessages(
   deps: Deps,

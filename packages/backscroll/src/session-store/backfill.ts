@@ -1,5 +1,6 @@
 import { BackscrollError, type ErrorCode } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
+import { lackingFrom } from "../domain/session-alignment.ts";
 import { toNewMessage } from "../domain/session-message.ts";
 import type { BackscrollSessions } from "./backscroll-sessions.ts";
 import type { LegacySession } from "./legacy-sessions.ts";
@@ -28,9 +29,8 @@ export async function backfillSession<Message extends object>(
   { replace, onRefused }: { replace: boolean; onRefused: (error: unknown) => void },
 ): Promise<Backfilled> {
   const ours = await backscroll.read(sessionId, Number.POSITIVE_INFINITY);
-  const { missing, different, reordered, contextKeys } = compareSession(sessionId, legacy, ours);
-  const isWhole = missing + different + reordered === 0;
-  const lacking = isWhole ? [] : messagesToAppend(legacy.messages, ours?.messages ?? []);
+  const { contextKeys } = compareSession(sessionId, legacy, ours);
+  const lacking = messagesToAppend(legacy.messages, ours?.messages ?? []);
   if (lacking === null && !replace) return { sessions: 1, copied: 0, refused: 0, diverged: [sessionId] };
   if (lacking === null) await backscroll.delete(sessionId, "keep");
   const toAppend = lacking ?? legacy.messages;
@@ -43,24 +43,13 @@ export async function backfillSession<Message extends object>(
   return { sessions: 1, copied, refused: toAppend.length - copied, diverged: [] };
 }
 
-/**
- * What has to be appended to a session of Backscroll's so that it ends as the dictionary's. What it has may begin before
- * the dictionary, which forgets.
- *
- * @returns null when they have diverged: appending would repeat messages, or put them out of order
- */
+/** @returns what `lackingFrom` says, as messages; null when they have diverged */
 export function messagesToAppend<Message extends object>(
   legacy: readonly Message[],
   backscroll: readonly object[],
 ): readonly Message[] | null {
-  const old = canonicalMessages(legacy);
-  const ours = canonicalMessages(backscroll);
-  const known = new Set(ours);
-  for (let length = Math.min(old.length, ours.length); length > 0; length -= 1) {
-    const from = ours.length - length;
-    if (old.slice(0, length).every((message, index) => message === ours[from + index])) return legacy.slice(length);
-  }
-  return old.some((message) => known.has(message)) ? null : legacy;
+  const from = lackingFrom(canonicalMessages(legacy), canonicalMessages(backscroll));
+  return from === null ? null : legacy.slice(from);
 }
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(["invalid_request", "message_too_large", "message_id_conflict"]);

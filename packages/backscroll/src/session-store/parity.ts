@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from "../domain/json.ts";
+import { canonicalJson } from "../domain/session-alignment.ts";
 import { asJsonValue, type LegacySession } from "./legacy-sessions.ts";
 
 /** One way in which the two differ. The values are as JSON keeps them: a `Date` is its text. */
@@ -173,33 +174,24 @@ function toDifference(
 function toItems(session: Compared | undefined): readonly Item[] {
   return (session?.messages ?? []).map((message, index) => {
     const value = jsonOf(message);
-    return { index, value, key: canonical(value) };
+    return { index, value, key: canonicalJson(value) };
   });
 }
 
 /** @returns messages as JSON that is the same for the same message */
 export function canonicalMessages(messages: readonly object[]): readonly string[] {
-  return messages.map((message) => canonical(jsonOf(message)));
+  return messages.map((message) => canonicalJson(jsonOf(message)));
 }
 
 function jsonOf(value: object): JsonObject {
   return (asJsonValue(value) ?? {}) as JsonObject;
 }
 
-/** @returns JSON whose keys are in order: the same for the same value */
-function canonical(value: JsonValue | undefined): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === "object" && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
-}
-
 function differingKeys(one: JsonObject, other: JsonObject): readonly string[] {
   const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
   return [...keys].filter((key) => {
     const has = Object.hasOwn(one, key);
-    return has !== Object.hasOwn(other, key) || (has && canonical(one[key]) !== canonical(other[key]));
+    return has !== Object.hasOwn(other, key) || (has && canonicalJson(one[key]) !== canonicalJson(other[key]));
   });
 }
 
