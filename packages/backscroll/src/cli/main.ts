@@ -7,6 +7,7 @@ import { dropCacheCommand } from "./cache.ts";
 import { exportCommand } from "./export.ts";
 import { describeFailure } from "./failure.ts";
 import { importCommand } from "./import.ts";
+import type { ImportGuideFlags } from "./import-guide.ts";
 import type { ImportSessionsFlags } from "./import-sessions.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -114,6 +115,18 @@ function addImportCommands(program: Command): void {
     .option("--time-zone <name>", "of times that name none, as Europe/Rome", "UTC")
     .option("--replace", "begin a session that has diverged anew, in another conversation")
     .option("--errors <file>", "what could not be imported, a line each; default: <dump>.errors.jsonl");
+  importing
+    .command("guide")
+    .description(
+      "read the tables Conversation and Message of the guide's Prisma schema; what is there already is skipped",
+    )
+    .option("--from <url>", "their database; better in GUIDE_DATABASE_URL when it has a password")
+    .option("--errors <file>", "what could not be imported, a line each", "guide.errors.jsonl")
+    .action(async (_: unknown, guide: Command) => {
+      const { importGuideCommand } = await import("./import-guide.ts");
+      const flags = guide.optsWithGlobals<ImportGuideFlags & Record<string, unknown>>();
+      await importGuideCommand(createTerminal(program.opts()), settings(flags), flags);
+    });
   withSettings(sessions, ["sessionDays"]).action(async (file: string) => {
     const { importSessionsCommand } = await import("./import-sessions.ts");
     // Those of `import` are its own, too.

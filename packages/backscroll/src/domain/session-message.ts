@@ -140,7 +140,11 @@ function asJson(given: unknown): JsonObject {
   return value;
 }
 
-function roleOf(role: JsonValue | undefined): Role {
+/**
+ * @param role one of ours, or another word for one
+ * @throws {BackscrollError} invalid_request
+ */
+export function roleOf(role: JsonValue | undefined): Role {
   const known = ROLES.find((each) => each === role) ?? OTHER_ROLES.get(typeof role === "string" ? role : "");
   if (known === undefined) {
     const others = [...OTHER_ROLES.keys()].join(", ");

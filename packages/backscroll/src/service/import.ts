@@ -15,7 +15,7 @@ import type { Deps } from "./deps.ts";
 import { ConversationItem, MessageItem, parseItem, UserItem } from "./import-schema.ts";
 import { resolveUser } from "./users.ts";
 
-interface ImportError {
+export interface ImportError {
   readonly conversationId: string | null;
   readonly messageId: string | null;
   readonly code: ErrorCode;
@@ -146,7 +146,7 @@ interface Target {
 }
 
 /** Takes an export's items in their order; the messages of one conversation travel in batches. */
-class Importer {
+export class Importer {
   readonly result: ImportResult = {
     conversationsCreated: 0,
     conversationsExisting: 0,
@@ -160,6 +160,7 @@ class Importer {
   readonly #deps: Deps;
   readonly #owner: number | null;
   readonly #onProgress: ((result: Readonly<ImportResult>) => void) | undefined;
+  readonly #onError: (error: ImportError) => void;
   #user: Identity | null = null;
   /** whose each conversation is in the export, when all of them go to one person */
   readonly #givenBy = new Map<string, string>();
@@ -167,7 +168,13 @@ class Importer {
   #pending: ImportedMessage[] = [];
   #pendingChars = 0;
 
-  constructor(deps: Deps, owner: number | null, onProgress: ((result: Readonly<ImportResult>) => void) | undefined) {
+  constructor(
+    deps: Deps,
+    owner: number | null,
+    onProgress?: (result: Readonly<ImportResult>) => void,
+    onError: (error: ImportError) => void = () => undefined,
+  ) {
+    this.#onError = onError;
     this.#deps = deps;
     this.#owner = owner;
     this.#onProgress = onProgress;
@@ -313,6 +320,7 @@ class Importer {
 
   #fail(conversationId: string | null, messageId: string | null, code: ErrorCode, message: string): void {
     this.result.failed += 1;
+    this.#onError({ conversationId, messageId, code, message });
     if (this.result.errors.length < ERRORS_LISTED)
       this.result.errors.push({ conversationId, messageId, code, message });
   }
