@@ -106,7 +106,7 @@ test("what a Prisma client of the guide's schema wrote comes over, and its cuids
       Array.from({ length: 30 }, (_, i) => [`question ${i} 🦊`, `answer ${i}`]).flat(),
     );
     for (const message of found) {
-      const row = byId.get(message["id"] as string) as Record<string, unknown>;
+      const row = byId.get(message["id"]) as Record<string, unknown>;
       expect(message).toMatchObject({
         role: row["role"],
         content: row["content"],
