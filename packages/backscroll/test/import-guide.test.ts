@@ -190,10 +190,16 @@ test("messages of one time: by the counter of their cuids, else by turns", async
     { id: "x", role: "user", at },
     { id: "y", role: "user", at },
   ]);
+  await insertConversation(guide, "by-word");
+  await insertMessages(guide, "by-word", [
+    { id: "1", role: "ai", at },
+    { id: "2", role: "human", at },
+  ]);
   const result = await importFrom(services, guide);
+  expect(await idsOf(services, "by-word")).toEqual(["2", "1"]);
   expect(await idsOf(services, "by-cuid")).toEqual(inOrder);
   expect(await idsOf(services, "by-role")).toEqual(["z-first", "x", "a", "y", "b"]);
-  expect(result.ties).toEqual({ cuid: 3, uuid: 0, roles: 4 });
+  expect(result.ties).toEqual({ cuid: 3, uuid: 0, roles: 6 });
 });
 
 test("another word for a role, a long title and no title are mended; what cannot be is told, and the rest comes over", async ({

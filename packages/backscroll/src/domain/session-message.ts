@@ -145,12 +145,17 @@ function asJson(given: unknown): JsonObject {
  * @throws {BackscrollError} invalid_request
  */
 export function roleOf(role: JsonValue | undefined): Role {
-  const known = ROLES.find((each) => each === role) ?? OTHER_ROLES.get(typeof role === "string" ? role : "");
+  const known = knownRole(role);
   if (known === undefined) {
     const others = [...OTHER_ROLES.keys()].join(", ");
     throw invalidRequest({ path: "role", message: `must be one of ${ROLES.join(", ")}, or of ${others}` });
   }
   return known;
+}
+
+/** @returns undefined when it is another word for none of ours */
+export function knownRole(role: JsonValue | undefined): Role | undefined {
+  return ROLES.find((each) => each === role) ?? OTHER_ROLES.get(typeof role === "string" ? role : "");
 }
 
 function isPartList(value: JsonValue | undefined): boolean {

@@ -3,7 +3,7 @@ import { BackscrollError } from "../domain/errors.ts";
 import { orderTies, type TieRule } from "../domain/guide-order.ts";
 import { toStoredId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
-import { roleOf } from "../domain/session-message.ts";
+import { knownRole, roleOf } from "../domain/session-message.ts";
 import { toIdentity } from "../domain/user.ts";
 import type { GuideConversation, GuideMessage, GuideTables } from "../postgres/guide-tables.ts";
 import { digestConversations, hashMessages, ROLE_KEY } from "../postgres/imported-digests.ts";
@@ -176,15 +176,16 @@ class GuideRun {
     let previousRole: string | null = null;
     const settle = (): readonly GuideMessage[] => {
       if (ties.length < 2) return ties;
-      const { ordered, rule } = orderTies(ties, previousRole);
+      const tied = ties.map((message) => ({ ...message, role: knownRole(message.role) ?? message.role, message }));
+      const { ordered, rule } = orderTies(tied, previousRole);
       this.#ties[rule] += ties.length;
-      return ordered;
+      return ordered.map(({ message }) => message);
     };
     for await (const message of this.#tables.messagesOf(conversationId)) {
       if (ties[0] && ties[0].createdAt.getTime() !== message.createdAt.getTime()) {
         const settled = settle();
         yield* settled;
-        previousRole = settled.at(-1)?.role ?? previousRole;
+        previousRole = knownRole(settled.at(-1)?.role) ?? previousRole;
         ties = [];
       }
       ties.push(message);
