@@ -83,6 +83,9 @@ const ROWS: Record<string, Row> = {
   listAudit: { kind: "admin", own: 200 },
   getOperatorReport: { kind: "admin", own: 200 },
   getSession: { kind: "named", own: 200 },
+  listSessions: { kind: "personal", own: 200 },
+  // By any id it is a session of one's own.
+  appendToSession: { kind: "personal", own: 201, body: () => ({ role: "user", content: "Hello" }) },
   // Of the session, everybody has one of their own by this id; what is somebody's is the conversation.
   putSession: { kind: "named", own: 200, body: ({ conversationId }) => ({ conversation_id: conversationId }) },
   updateSession: { kind: "named", own: 200, body: () => ({ context: { theme: "dark" } }) },

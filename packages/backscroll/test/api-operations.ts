@@ -64,6 +64,7 @@ const BODIES: Record<string, object> = {
   saveMessages: { role: "user", content: "Hello" },
   editMessage: { content: "Hello again" },
   putSession: { conversation_id: "no-such-conversation" },
+  appendToSession: { role: "user", content: "Hello" },
   updateSession: { context: { theme: "dark" } },
   importConversations: { backscroll_export: 1, conversations: [] },
 };

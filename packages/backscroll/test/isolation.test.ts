@@ -223,8 +223,12 @@ function idPlaces(document: Parameters<typeof resolveSchema>[0], operation: ApiO
   });
 }
 
+/** A session of another's is one that is not there, and begins. */
+const BEGINS = "appendToSession";
+
 /** Those that name something that is there already. */
 function existingPlaces(document: Parameters<typeof resolveSchema>[0], operation: ApiOperation): IdPlace[] {
+  if (operation.id === BEGINS) return [];
   return idPlaces(document, operation).filter(({ kind }) => kind !== "new" && kind !== "apart");
 }
 

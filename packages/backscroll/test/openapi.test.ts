@@ -64,6 +64,9 @@ const SCRIPT: Step[] = [
   ["getSession", "/api/sessions/s"],
   ["chat", "/api/chat", { message: "Hello", session_id: "s" }],
   ["sendMessage", "/api/conversations/messages", { message: "Hello", session_id: "s" }],
+  ["appendToSession", "/api/sessions/s/messages", { id: "s1", role: "user", content: "Hello" }],
+  ["appendToSession", "/api/sessions/s/messages", { id: "s1", role: "user", content: "Hello" }],
+  ["listSessions", "/api/sessions?limit=1"],
   ["deleteSession", "/api/sessions/s"],
   ["listMessages", "/api/conversations/c/messages"],
   ["listMessages", "/api/conversations/c/messages?limit=1"],
@@ -167,6 +170,8 @@ test("every operation has a name of its own, a summary, and says how it fails", 
         expect(Object.keys(responses)).toEqual(expect.arrayContaining(["400", "401", "503"]));
       // Of a reply that is not being written, it makes no difference why.
       if (path.startsWith("/api/chat/")) continue;
+      // It begins with the first message.
+      if (path === "/api/sessions/{sessionId}/messages") continue;
       if (inPath.length > 0) expect(Object.keys(responses), `${method} ${path}`).toContain("404");
     }
   }

@@ -292,3 +292,71 @@ test("the library has the same sessions", async ({ services }) => {
   const at = { userId: await resolveUser(deps, ADA), sessionId: "s" };
   await expect(getSession(deps, at)).rejects.toMatchObject({ code: "session_not_found" });
 });
+
+test("appending by a session's id begins the session; one message or many, with any idempotency key", async ({
+  services,
+}) => {
+  const append = (body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
+    services.call(ADA, "POST", "/api/sessions/s/messages", body, headers);
+  const one = await append({ id: "m1", role: "user", content: "A hotel in Rome" });
+  expect([one.status, one.json.id]).toEqual([201, "m1"]);
+  expect((await append({ id: "m1", role: "user", content: "A hotel in Rome" })).status).toBe(200);
+  expectProblem(await append({ id: "m1", role: "user", content: "A hotel in Bari" }), "message_id_conflict");
+  expectProblem(await append({ role: "stranger", content: "Hello" }), "invalid_request");
+
+  const many = {
+    messages: [
+      { role: "assistant", content: "Where?" },
+      { role: "user", content: "At the sea" },
+    ],
+  };
+  const keyed = await append(many, { "idempotency-key": "k" });
+  expect(keyed.status).toBe(201);
+  expect((await append(many, { "idempotency-key": "k" })).json).toEqual(keyed.json);
+
+  const { conversation_id: id } = (await get(services)).json;
+  expect(one.json.conversation_id).toBe(id);
+  const { messages } = (await services.call(ADA, "GET", `/api/conversations/${id}/messages`)).json;
+  expect(messages.map(({ content }: { content: string }) => content)).toEqual([
+    "At the sea",
+    "Where?",
+    "A hotel in Rome",
+  ]);
+  expect((await services.call(ADA, "GET", `/api/conversations/${id}`)).json.title).toBe("A hotel in Rome");
+});
+
+test("appending to a session whose conversation is gone begins a new one", async ({ services }) => {
+  const append = (): Promise<Answer> =>
+    services.call(ADA, "POST", "/api/sessions/s/messages", { role: "user", content: "Hello" });
+  const before = (await append()).json.conversation_id;
+  await services.call(ADA, "DELETE", `/api/conversations/${before}`);
+  const after = (await append()).json.conversation_id;
+  expect(after).not.toBe(before);
+  expect((await get(services)).json.conversation_id).toBe(after);
+});
+
+test("sessions are listed in the order of their ids, one's own and those that have not expired", async ({
+  services,
+}) => {
+  await create(services, "c");
+  await create(services, "c", BOB);
+  await put(services, { conversation_id: "c" }, { id: "old" });
+  await age(services, 31 * DAY_MS);
+  for (const id of ["b", "a", "c"]) await put(services, { conversation_id: "c", context: { id } }, { id });
+  await put(services, { conversation_id: "c" }, { user: BOB, id: "bobs" });
+  const list = (query = ""): Promise<Answer> => services.call(ADA, "GET", `/api/sessions${query}`);
+
+  const all = (await list()).json;
+  expect(all.pagination).toEqual({ limit: 50, has_next: false, next_cursor: null });
+  expect(all.sessions).toEqual([
+    (await get(services, { id: "a" })).json,
+    (await get(services, { id: "b" })).json,
+    (await get(services, { id: "c" })).json,
+  ]);
+  const first = (await list("?limit=2")).json;
+  const second = (await list(`?limit=2&cursor=${first.pagination.next_cursor}`)).json;
+  expect([...first.sessions, ...second.sessions]).toEqual(all.sessions);
+  expect((await list("?limit=3")).json.pagination.next_cursor).toBeNull();
+  expectProblem(await list("?cursor=bm9uZQ"), "invalid_cursor");
+  expectProblem(await list("?limit=201"), "invalid_request");
+});

@@ -1,6 +1,6 @@
 import { deletedBefore } from "./deleted-before.ts";
 import { type IterateMessagesQuery, iterateMessages } from "./iterate-messages.ts";
-import { mintId } from "./mint-id.ts";
+import { withId } from "./mint-id.ts";
 import type { Operation, RequestOptions, Send } from "./operation.ts";
 import { path, type QueryValue } from "./path.ts";
 import type {
@@ -174,10 +174,6 @@ export function messageMethods(send: Send): MessageMethods {
     },
   };
   return methods;
-}
-
-function withId(message: NewMessage): NewMessage {
-  return { ...message, id: message.id ?? mintId() };
 }
 
 function read<Answer>(conversationId: string, query: Record<string, QueryValue>): Operation<Answer> {

@@ -1,3 +1,5 @@
+import type { NewMessage } from "./types.ts";
+
 const COUNTER_MAX = 0xfff;
 
 let lastMs = 0;
@@ -24,6 +26,11 @@ export function mintId(): string {
   const time = hex(lastMs, 12);
   const variant = (a & 0x3fff) | 0x8000;
   return `${time.slice(0, 8)}-${time.slice(8)}-7${hex(counter, 3)}-${hex(variant, 4)}-${hex(b, 4)}${hex(c, 4)}${hex(d, 4)}`;
+}
+
+/** @returns the message with an id, its own or a new one: sent twice it is one */
+export function withId(message: NewMessage): NewMessage {
+  return { ...message, id: message.id ?? mintId() };
 }
 
 function hex(value: number, digits: number): string {

@@ -167,6 +167,11 @@ export interface Session {
   readonly expires_at: string;
 }
 
+export interface SessionsSlice {
+  readonly sessions: readonly Session[];
+  readonly pagination: CursorPagination;
+}
+
 export interface NewSession {
   readonly conversation_id: string;
   /** what else your app keeps of it; absent: nothing */

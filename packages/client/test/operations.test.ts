@@ -70,6 +70,10 @@ test("every operation and every query parameter of the API is reached by a metho
   await client.saveMessage(id, { role: "system", content: "be brief" });
   await client.editMessage(id, first.id, { content: "m1, edited" });
   await client.deleteMessage(id, second.id);
+  await client.appendToSession("tab-7", said(2));
+  await client.putSession("tab-8", { conversation_id: id });
+  const { pagination: ofSessions } = await client.listSessions({ limit: 1 });
+  await client.listSessions({ cursor: ofSessions.next_cursor ?? undefined });
   await client.updateConversation(id, { pinned: true });
   await client.getConversation(id);
   await client.listConversations({ page: 1, page_size: 1, archived: false, q: "all" });

@@ -31,6 +31,30 @@ test("keys of a session's context are set and removed, and the others stay", asy
   expect(await failureOf(missing)).toMatchObject({ code: "session_not_found" });
 });
 
+test("messages are appended by the session, which begins with the first, and its answer may be lost", async ({
+  client,
+  proxy,
+}) => {
+  proxy.faults.push("lose-answer");
+  const [first] = await client.appendToSession("tab-7", [{ role: "user", content: "A hotel in Rome" }]);
+  const [second] = await client.appendToSession("tab-7", [{ role: "assistant", content: "Near the Pantheon?" }]);
+  const { conversation_id: id } = await client.getSession("tab-7");
+  expect([first?.conversation_id, second?.conversation_id]).toEqual([id, id]);
+  expect(await client.getConversation(id)).toMatchObject({ message_count: 2, title: "A hotel in Rome" });
+});
+
+test("sessions are listed by cursors, each once", async ({ client }) => {
+  const { conversation_id } = await client.createConversation();
+  for (const name of ["c", "a", "b"]) await client.putSession(name, { conversation_id });
+  const first = await client.listSessions({ limit: 2 });
+  expect(first.sessions.map(({ session_id }) => session_id)).toEqual(["a", "b"]);
+  const second = await client.listSessions({ limit: 2, cursor: first.pagination.next_cursor ?? undefined });
+  expect(second).toEqual({
+    sessions: [await client.getSession("c")],
+    pagination: { limit: 2, has_next: false, next_cursor: null },
+  });
+});
+
 test("every way of taking a turn takes it in the session's conversation", async ({ client }) => {
   const turn = { message: "Hello", session_id: "s" };
   const { conversation_id: id } = await client.chat(turn);

@@ -44,6 +44,19 @@ export function decodeAuditCursor(cursor: string): string {
   return match[1];
 }
 
+/** A place in a user's sessions, by their ids. */
+export function encodeSessionCursor(sessionId: string): string {
+  return Buffer.from(`s${sessionId}`).toString("base64url");
+}
+
+/** @throws {BackscrollError} invalid_cursor */
+export function decodeSessionCursor(cursor: string): string {
+  const text = Buffer.from(cursor, "base64url").toString();
+  const sessionId = text.slice(1);
+  if (!text.startsWith("s") || encodeSessionCursor(sessionId) !== cursor) throw invalidCursor();
+  return sessionId;
+}
+
 function decode(cursor: string): string {
   return Buffer.from(cursor, "base64url").toString("latin1");
 }

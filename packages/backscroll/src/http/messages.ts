@@ -1,24 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { deriveId } from "../domain/ids.ts";
-import { LIMITS } from "../domain/limits.ts";
-import type { NewMessage } from "../domain/message.ts";
 import { messages } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
-import { bodyProblems, joinMessages, json, jsonText, problems } from "./json.ts";
+import { bodyProblems, json, jsonText, problems } from "./json.ts";
+import { messagesToSave, savedResponses, savedText, SaveMessages } from "./saved-messages.ts";
 import * as schema from "./schemas.ts";
 
 const conversationParams = z.strictObject({ conversationId: schema.Id });
 const messageParams = z.strictObject({ conversationId: schema.Id, messageId: schema.Id });
-
-const SaveMessages = z
-  .union([
-    schema.NewMessage,
-    z.strictObject({ messages: z.array(schema.NewMessage).min(1).max(LIMITS.messagesPerSaveMax) }),
-  ])
-  .openapi("SaveMessages");
-const SavedMessages = z
-  .union([schema.Message, z.object({ messages: z.array(schema.Message) })])
-  .openapi("SavedMessages");
 
 const save = createRoute({
   method: "post",
@@ -27,8 +15,7 @@ const save = createRoute({
   summary: "Save one message, or up to 100 in order, without asking anybody",
   request: { params: conversationParams, body: { required: true, ...json(SaveMessages) } },
   responses: {
-    201: { description: "Stored, in order: the message, or `messages` when many were sent", ...json(SavedMessages) },
-    200: { description: "All of them were there already, with the same bodies", ...json(SavedMessages) },
+    ...savedResponses,
     ...bodyProblems("conversation_not_found", "message_id_conflict", "message_too_large"),
   },
 });
@@ -61,13 +48,9 @@ export function messageRoutes(app: App): void {
   app.openapi(save, async (c) => {
     const { deps, user, idempotencySeed: seed } = c.var;
     const body = c.req.valid("json");
-    const many = "messages" in body;
-    const toSave = (many ? body.messages : [body]).map((message, index) =>
-      fromWire(message, seed === undefined ? undefined : deriveId(seed, `message ${index}`)),
-    );
-    const saved = await messages.saveMessages(deps, { userId: user.id, ...c.req.valid("param") }, toSave);
-    const text = many ? `{"messages":${joinMessages(saved.messages)}}` : (saved.messages[0] ?? "");
-    return jsonText(c, text, saved.created ? 201 : 200);
+    const at = { userId: user.id, ...c.req.valid("param") };
+    const saved = await messages.saveMessages(deps, at, messagesToSave(body, seed));
+    return jsonText(c, savedText(body, saved.messages), saved.created ? 201 : 200);
   });
 
   app.openapi(edit, async (c) => {
@@ -83,17 +66,4 @@ export function messageRoutes(app: App): void {
     await messages.deleteMessage(c.var.deps, at, { messageId, actor: c.var.caller.actor });
     return c.json({ message: "Message deleted successfully" }, 200);
   });
-}
-
-function fromWire(message: z.infer<typeof schema.NewMessage>, seededId: string | undefined): NewMessage {
-  return {
-    id: message.id ?? seededId,
-    role: message.role,
-    content: message.content,
-    parts: message.parts,
-    model: message.model,
-    tokensUsed: message.tokens_used,
-    latencyMs: message.latency_ms,
-    metadata: message.metadata,
-  };
 }

@@ -140,6 +140,9 @@ export const Session = z
     expires_at: Time.openapi({ description: "moves on while the session is used" }),
   })
   .openapi("Session");
+export const SessionsSlice = z
+  .object({ sessions: z.array(Session), pagination: CursorPagination })
+  .openapi("SessionsSlice");
 export const SessionBody = z
   .strictObject({
     conversation_id: Id,
@@ -207,3 +210,5 @@ export const Fields = z
   .openapi({ type: "string", example: "id,role,content" });
 
 export const Cursor = z.string().min(1).max(200);
+/** It holds a session's id, which may be any text. */
+export const SessionCursor = z.string().min(1).max(2_000);

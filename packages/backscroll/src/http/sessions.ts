@@ -1,9 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Session as WireSession } from "backscroll-client";
+import { LIMITS } from "../domain/limits.ts";
 import type { Session } from "../domain/session.ts";
 import { sessions } from "../service/use-cases.ts";
 import type { App } from "./context.ts";
-import { bodyProblems, json, problems } from "./json.ts";
+import { bodyProblems, json, jsonText, problems } from "./json.ts";
+import { messagesToSave, savedResponses, savedText, SaveMessages } from "./saved-messages.ts";
 import * as schema from "./schemas.ts";
 
 const params = z.strictObject({ sessionId: schema.Id });
@@ -57,7 +59,51 @@ const remove = createRoute({
   },
 });
 
+const append = createRoute({
+  method: "post",
+  path: "/api/sessions/{sessionId}/messages",
+  operationId: "appendToSession",
+  summary: "Save one message, or up to 100 in order, in a session's conversation, without asking anybody",
+  description:
+    "A session that is new, or whose conversation is gone, begins with a new conversation: its `conversation_id` is the " +
+    "messages'. What its user says first is its title.",
+  request: { params, body: { required: true, ...json(SaveMessages) } },
+  responses: { ...savedResponses, ...bodyProblems("message_id_conflict", "message_too_large") },
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/api/sessions",
+  operationId: "listSessions",
+  summary: "List sessions in the order of their ids, without those that are gone",
+  request: {
+    query: z.strictObject({
+      cursor: schema.SessionCursor.optional(),
+      limit: schema.intParam(1, LIMITS.windowMax).optional(),
+    }),
+  },
+  responses: {
+    200: { description: "Some of the sessions", ...json(schema.SessionsSlice) },
+    ...problems("invalid_cursor"),
+  },
+});
+
 export function sessionRoutes(app: App): void {
+  app.openapi(list, async (c) => {
+    const { cursor, limit = LIMITS.pageSizeDefault } = c.req.valid("query");
+    const found = await sessions.listSessionsFrom(c.var.deps, c.var.user.id, { cursor, limit });
+    const pagination = { limit, has_next: found.nextCursor !== null, next_cursor: found.nextCursor };
+    return c.json({ sessions: found.sessions.map(toWire), pagination }, 200);
+  });
+
+  app.openapi(append, async (c) => {
+    const { deps, user, idempotencySeed: seed } = c.var;
+    const body = c.req.valid("json");
+    const at = { userId: user.id, ...c.req.valid("param") };
+    const saved = await sessions.appendToSession(deps, at, messagesToSave(body, seed));
+    return jsonText(c, savedText(body, saved.messages), saved.created ? 201 : 200);
+  });
+
   app.openapi(put, async (c) => {
     const { deps, user } = c.var;
     const { conversation_id: conversationId, context } = c.req.valid("json");

@@ -1,6 +1,7 @@
 import type { ReadSource } from "../cache/metrics.ts";
 import type { ConversationRef } from "../domain/conversation.ts";
 import { BackscrollError, invalidRequest } from "../domain/errors.ts";
+import { decodeSessionCursor, encodeSessionCursor } from "../domain/cursor.ts";
 import { deriveId } from "../domain/ids.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
@@ -138,6 +139,24 @@ export async function listSessions(
   if (after !== undefined) checkedRef({ userId, sessionId: after });
   const found = await listStored(deps.db, userId, { after: after ?? null, limit });
   return found.map(({ sessionId, json }) => toSession(sessionId, parseSessionJson(json)));
+}
+
+/**
+ * The same list from a cursor on.
+ *
+ * @param limit 1 to 200
+ * @throws {BackscrollError} invalid_cursor, invalid_request
+ */
+export async function listSessionsFrom(
+  deps: Deps,
+  userId: number,
+  { cursor, limit }: { cursor?: string | undefined; limit: number },
+): Promise<{ sessions: readonly Session[]; nextCursor: string | null }> {
+  const after = cursor === undefined ? undefined : decodeSessionCursor(cursor);
+  const sessions = await listSessions(deps, userId, { after, limit });
+  const [last, isFull] = [sessions.at(-1), sessions.length === limit];
+  const hasMore = last && isFull && (await listSessions(deps, userId, { after: last.id, limit: 1 })).length > 0;
+  return { sessions, nextCursor: hasMore === true ? encodeSessionCursor(last.id) : null };
 }
 
 /** Its conversation stays. @throws {BackscrollError} session_not_found, invalid_request */

@@ -60,6 +60,7 @@ export const sessions = {
   // One or many.
   appendToSession: observed("appendToSession", appendToSession),
   listSessions: observed("listSessions", ofSessions.listSessions),
+  listSessionsFrom: observed("listSessions", ofSessions.listSessionsFrom),
   deleteSession: observed("deleteSession", ofSessions.deleteSession),
 };
 

@@ -2,7 +2,7 @@ import { type Dictionary, type FoundUse } from "./dictionary.ts";
 import { findExports, findImports, type Import, requiredModule } from "./imports.ts";
 import { addMember, addSite, type Holder, keyOfMeaning, type Meaning, newHolder, type Value } from "./meaning.ts";
 import { submodule } from "./modules.ts";
-import { findScopes, type Scope, type Scopes, targets } from "./scopes.ts";
+import { scopesOf, type Scope, type Scopes, targets } from "./scopes.ts";
 import { followValue } from "./follow.ts";
 import type { Steps } from "./record.ts";
 import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
@@ -27,21 +27,14 @@ interface OpenFile {
   readonly exports: ReturnType<typeof findExports>;
 }
 
-export interface Follower {
-  open(path: string): OpenFile | null;
-  /**
-   * Follows a dictionary to everything that touches it; `uses` and `evidence` fill up.
-   *
-   * @param goesOn asked when all is followed in the files that are open, and again: whether others are worth opening
-   */
-  follow(dictionary: Dictionary, goesOn: () => boolean): void;
-}
-
 /**
- * Follows names: to their references, through variables, imports and exports, classes and their objects, and functions that
- * return what they stand for. What an expression around a reference means is `followValue`'s.
+ * Follows a dictionary to everything that touches it; its `uses` and `evidence` fill up. Names are followed here: to their
+ * references, through variables, imports and exports, classes and their objects, and functions that return what they stand
+ * for. What an expression around a reference means is `followValue`'s.
+ *
+ * @param goesOn asked when all is followed in the files that are open, and again: whether others are worth opening
  */
-export function createFollower(tree: Tree): Follower {
+export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () => boolean): void {
   const files = new Map<string, OpenFile | null>();
   const holders = new Map<string | Node, Holder>();
   const seen = new Set<string>();
@@ -49,7 +42,7 @@ export function createFollower(tree: Tree): Follower {
   /** What is decided when all variables are known. */
   const later: (() => void)[] = [];
   /** What leads to files that are not open, and so costs. */
-  let elsewhere: { path: string; name: string; dictionary: Dictionary | null }[] = [];
+  const elsewhere: { path: string; name: string }[] = [];
   const known = new Set<string>();
 
   function holderOf(of: string | Node): Holder {
@@ -62,20 +55,22 @@ export function createFollower(tree: Tree): Follower {
     const opened = files.get(path);
     if (opened !== undefined) return opened;
     const file = tree.read(path);
-    if (!file) {
-      files.set(path, null);
-      return null;
-    }
-    const open: OpenFile = {
+    if (file) return add(file);
+    files.set(path, null);
+    return null;
+  }
+
+  function add(file: SourceFile): OpenFile {
+    const added: OpenFile = {
       file,
-      scopes: findScopes(file),
-      module: holderOf(path),
+      scopes: scopesOf(file),
+      module: holderOf(file.path),
       imports: findImports(file),
       exports: findExports(file),
     };
-    files.set(path, open);
-    for (const found of open.imports) connect(open, found);
-    return open;
+    files.set(file.path, added);
+    for (const found of added.imports) connect(added, found);
+    return added;
   }
 
   function connect(to: OpenFile, found: Import): void {
@@ -155,14 +150,14 @@ export function createFollower(tree: Tree): Follower {
   /** A module has something under this name; who imports it may be in a file that nobody has opened. */
   function tell(of: OpenFile, name: string, meaning: Meaning): void {
     if (!addMember(of.module, name, meaning)) return;
-    elsewhere.push({ path: of.file.path, name, dictionary: dictionaryOf(meaning) });
+    elsewhere.push({ path: of.file.path, name });
   }
 
   function addClassMember(of: OpenFile, owner: Node, name: string, meaning: Meaning): void {
     const holder = holderOf(owner);
     if (!addMember(holder, name, meaning)) return;
-    const dictionary = dictionaryOf(meaning);
-    if (dictionary) known.add(`${of.file.path} ${owner.start} .${name} ${idOf(dictionary)}`);
+    const member = dictionaryOf(meaning);
+    if (member) known.add(`${of.file.path} ${owner.start} .${name} ${idOf(member)}`);
     queue.push(() => {
       for (const attribute of of.scopes.attributes.get(name) ?? []) {
         const view = viewOf(attribute);
@@ -343,14 +338,14 @@ export function createFollower(tree: Tree): Follower {
       const all = (scope && to?.scopes.names.get(textOf(name))) ?? [];
       return all.filter((other) => to?.scopes.resolve(other) === scope).flatMap(valueSetTo);
     },
-    isOf(node, dictionary) {
+    isOf(node, other) {
       const view = viewOf(node);
       if (view.is === "attribute") {
         const owner = isSelf(view.object) ? ancestor(node, (other) => viewOf(other).is === "class") : null;
-        return owner !== null && known.has(`${node.file.path} ${owner.start} .${view.name} ${idOf(dictionary)}`);
+        return owner !== null && known.has(`${node.file.path} ${owner.start} .${view.name} ${idOf(other)}`);
       }
       const scope = open(node.file.path)?.scopes.resolve(node);
-      return scope ? known.has(`${node.file.path} ${scope.node.start} ${textOf(node)} ${idOf(dictionary)}`) : false;
+      return scope ? known.has(`${node.file.path} ${scope.node.start} ${textOf(node)} ${idOf(other)}`) : false;
     },
   };
 
@@ -362,49 +357,40 @@ export function createFollower(tree: Tree): Follower {
     }
   }
 
-  return {
-    open,
-    follow(dictionary, goesOn) {
-      const value: Value = {
-        of: "value",
-        dictionary,
-        kind: "dictionary",
-        key: null,
-        start: dictionary.node,
-        isAlias: false,
-        steps: 0,
-        hasDefault: false,
-        creates: false,
-        field: null,
-      };
-      const { home } = dictionary;
-      const to = open(dictionary.file.path);
-      if (!to) return;
-      if (home.in === "scope") bind(to, home.scope, home.name, value);
-      else if (home.in === "class") {
-        addClassMember(to, home.class, home.name, value);
-        // A field's own line is no reference.
-        if (viewOf(dictionary.node).is !== "attribute") {
-          use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
-        }
-      } else {
-        for (const path of tree.mentioning(home.owner, home.name)) {
-          for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
-            const view = viewOf(node);
-            if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, value));
-          }
-        }
-      }
-      for (;;) {
-        drain();
-        if (elsewhere.length === 0 || !goesOn()) break;
-        for (const { path, name } of elsewhere.splice(0))
-          for (const importer of tree.importers(path, name)) open(importer);
-      }
-      // A class or a module may lead to the next dictionary as well: that one tells it no second time.
-      elsewhere = elsewhere.filter((other) => other.dictionary !== dictionary);
-    },
+  const value: Value = {
+    of: "value",
+    dictionary,
+    kind: "dictionary",
+    key: null,
+    start: dictionary.node,
+    isAlias: false,
+    steps: 0,
+    hasDefault: false,
+    creates: false,
+    field: null,
   };
+  const { home } = dictionary;
+  const to = add(dictionary.file);
+  if (home.in === "scope") bind(to, home.scope, home.name, value);
+  else if (home.in === "class") {
+    addClassMember(to, home.class, home.name, value);
+    // A field's own line is no reference.
+    if (viewOf(dictionary.node).is !== "attribute") {
+      use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
+    }
+  } else {
+    for (const path of tree.mentioning(home.owner, home.name)) {
+      for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
+        const view = viewOf(node);
+        if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, value));
+      }
+    }
+  }
+  for (;;) {
+    drain();
+    if (elsewhere.length === 0 || !goesOn()) return;
+    for (const { path, name } of elsewhere.splice(0)) for (const importer of tree.importers(path, name)) open(importer);
+  }
 }
 
 function producer({ parameters }: Extract<View, { is: "function" }>, result: Value): Meaning {

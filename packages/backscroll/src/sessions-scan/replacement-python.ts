@@ -17,7 +17,9 @@ export function pythonCode({ pattern, details, place }: Use): string {
       case "check":
         return [`is_known = ${call.plain(`get(f"/api/sessions/${key}")`)}.status_code == 200`];
       case "append":
-        return [session, call.ok(`post(f"${MESSAGES}", json={"messages": [${(details.items ?? []).join(", ")}]})`)];
+        return [
+          call.ok(`post(f"/api/sessions/${key}/messages", json={"messages": [${(details.items ?? []).join(", ")}]})`),
+        ];
       case "last-n":
       case "read":
         if (pattern === "read" && details.messages !== true) return [session, ...messages(call, "messages", "200")];
@@ -36,9 +38,9 @@ export function pythonCode({ pattern, details, place }: Use): string {
       case "delete":
         if (details.all)
           return [
-            `while conversations := ${conversations(call)}:`,
-            "    for conversation in conversations:",
-            `        ${call.ok(`delete(f"/api/conversations/{conversation['conversation_id']}")`)}`,
+            `while sessions := ${sessions(call)}:`,
+            "    for session in sessions:",
+            `        ${call.ok(`delete(f"/api/sessions/{session['session_id']}")`)}`,
           ];
         return [
           `answer = ${call.plain(`delete(f"/api/sessions/${key}")`)}`,
@@ -46,10 +48,7 @@ export function pythonCode({ pattern, details, place }: Use): string {
           "    answer.raise_for_status()",
         ];
       case "iterate":
-        return [
-          `for conversation in ${conversations(call)}:`,
-          '    print(conversation["conversation_id"], conversation["message_count"])',
-        ];
+        return [`for session in ${sessions(call)}:`, '    print(session["session_id"], session["conversation_id"])'];
       case "context-read":
         return [
           session,
@@ -94,8 +93,9 @@ function messages(call: Calls, variable: string, limit: string): string[] {
   return [`${variable} = ${call.json(`get(f"${MESSAGES}", params={"limit": ${limit}})`)}["messages"][::-1]`];
 }
 
-function conversations(call: Calls): string {
-  return `${call.json('get("/api/conversations", params={"limit": 100})')}["conversations"]`;
+/** So many at a time; `pagination.next_cursor` leads on. */
+function sessions(call: Calls): string {
+  return `${call.json('get("/api/sessions", params={"limit": 200})')}["sessions"]`;
 }
 
 function begin(call: Calls, key: string, { items = [], value = "{}" }: UseDetails): string[] {

@@ -49,7 +49,15 @@ const NAMELESS = new Set([
   "nonlocal_statement",
 ]);
 
-export function findScopes(file: SourceFile): Scopes {
+const found = new WeakMap<SourceFile, Scopes>();
+
+export function scopesOf(file: SourceFile): Scopes {
+  const scopes = found.get(file) ?? findScopes(file);
+  found.set(file, scopes);
+  return scopes;
+}
+
+function findScopes(file: SourceFile): Scopes {
   const scopes = new Map<Node, Scope>();
   const names = new Map<string, Node[]>();
   const attributes = new Map<string, Node[]>();
