@@ -46,3 +46,11 @@ export function whatDoesNotFit(needed: number, { usable, maxConnections, reserve
   }
   return null;
 }
+
+/** Beyond that PostgreSQL has enough to do. */
+const IMPORTS_AT_ONCE_MAX = 8;
+
+/** @returns how many sessions, or conversations, are imported at the same time */
+export function importsAtOnce({ databasePoolMax }: Pick<Config, "databasePoolMax">): number {
+  return Math.min(IMPORTS_AT_ONCE_MAX, databasePoolMax);
+}

@@ -8,8 +8,10 @@ import { type GuideUrl, parseGuideUrl } from "../postgres/guide-url.ts";
 import type { GuideError, GuideImport } from "../service/guide-run.ts";
 import { importGuide } from "../service/import-guide.ts";
 import type { SettingName } from "../settings.ts";
+import { importsAtOnce } from "./connections.ts";
+import { count, shown } from "./counted.ts";
 import { ImportErrors } from "./import-errors.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { abortWhenAsked } from "./stop-signal.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
 /** As commander reads them. */
@@ -25,8 +27,6 @@ export interface ImportGuideFlags {
 
 const GUIDE_URL_VARIABLE = "GUIDE_DATABASE_URL";
 const ERRORS_FILE = "guide.errors.jsonl";
-/** Beyond that PostgreSQL has enough to do. */
-const CONVERSATIONS_AT_ONCE_MAX = 8;
 
 /** Brings over what the guide's own service wrote with Prisma, and compares both. */
 export async function importGuideCommand(
@@ -45,14 +45,7 @@ export async function importGuideCommand(
     await warnOf(terminal, source);
     const backscroll = await create(config, { shareDatabase: true });
     const progress = createProgress(terminal, options.verifyOnly === true ? "Comparing" : "Importing");
-    const stopped = new AbortController();
-    const signal = stopSignal(terminal);
-    const stopWhenAsked = async (): Promise<void> => {
-      await signal.requested;
-      terminal.say("Stopping: what has been begun is finished.");
-      stopped.abort();
-    };
-    void stopWhenAsked();
+    const stop = abortWhenAsked(terminal);
     let result: GuideImport | null = null;
     let isWhole = false;
     try {
@@ -60,7 +53,7 @@ export async function importGuideCommand(
         verifyOnly: options.verifyOnly ?? false,
         restoreDeleted: options.restoreDeleted ?? false,
         roles,
-        atOnce: Math.min(CONVERSATIONS_AT_ONCE_MAX, config.databasePoolMax),
+        atOnce: importsAtOnce(config),
         onError: (error) => {
           progress.end();
           errors.add(toLine(error), toText(error));
@@ -69,12 +62,12 @@ export async function importGuideCommand(
           result = soFar;
           progress.update(messages, total, "messages");
         },
-        signal: stopped.signal,
+        signal: stop.signal,
       }).catch(rethrowSourceError);
       isWhole = !result.stopped;
     } finally {
       progress.end();
-      signal.dispose();
+      stop.dispose();
       errors.close();
       await backscroll.close();
       if (result !== null)
@@ -216,12 +209,4 @@ function toJson(
     failed: result.failed,
     errors_file: errorsFile,
   };
-}
-
-function shown(number: number): string {
-  return number.toLocaleString("en");
-}
-
-function count(number: number, what: string): string {
-  return `${shown(number)} ${what}${number === 1 ? "" : "s"}`;
 }

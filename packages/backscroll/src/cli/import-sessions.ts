@@ -8,9 +8,11 @@ import {
   type SessionsImportOptions,
 } from "../service/import-sessions.ts";
 import type { SettingName } from "../settings.ts";
+import { importsAtOnce } from "./connections.ts";
+import { count } from "./counted.ts";
 import { ImportErrors } from "./import-errors.ts";
 import { importSource } from "./import-source.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { abortWhenAsked } from "./stop-signal.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
 /** As commander reads them. */
@@ -21,9 +23,6 @@ export interface ImportSessionsFlags {
   readonly errors?: string;
   readonly replace?: boolean;
 }
-
-/** Beyond that PostgreSQL has enough to do. */
-const SESSIONS_AT_ONCE_MAX = 8;
 
 /** Imports a dump of a dictionary of sessions. */
 export async function importSessionsCommand(
@@ -38,14 +37,7 @@ export async function importSessionsCommand(
   const config = loadConfig(process.env, flags);
   const backscroll = await create(config, { shareDatabase: true });
   const progress = createProgress(terminal, "Importing");
-  const stopped = new AbortController();
-  const signal = stopSignal(terminal);
-  const stopWhenAsked = async (): Promise<void> => {
-    await signal.requested;
-    terminal.say("Stopping: what has been begun is finished.");
-    stopped.abort();
-  };
-  void stopWhenAsked();
+  const stop = abortWhenAsked(terminal);
   let result: SessionsImport = NOTHING;
   let failure: { readonly error: unknown } | null = null;
   try {
@@ -54,7 +46,7 @@ export async function importSessionsCommand(
       zone,
       writtenAt: source.writtenAt,
       replace: options.replace ?? false,
-      atOnce: Math.min(SESSIONS_AT_ONCE_MAX, config.databasePoolMax),
+      atOnce: importsAtOnce(config),
       onError: (error) => {
         progress.end();
         errors.add(toLine(error), toText(error));
@@ -63,17 +55,17 @@ export async function importSessionsCommand(
         result = soFar;
         progress.update(source.bytesRead(), source.bytes, "bytes");
       },
-      signal: stopped.signal,
+      signal: stop.signal,
     });
   } catch (error) {
     failure = { error };
   } finally {
     progress.end();
-    signal.dispose();
+    stop.dispose();
     errors.close();
     await backscroll.close();
   }
-  const wasStopped = stopped.signal.aborted;
+  const wasStopped = stop.signal.aborted;
   tell(terminal, result, { zone, errorsFile: errors.count > 0 ? errors.path : null, isWhole: !failure && !wasStopped });
   if (failure) throw failure.error;
   if (wasStopped) throw new CommandError(EXIT.interrupted, "stopped; run it again, and it goes on where it was");
@@ -162,8 +154,4 @@ function tell(
   if (numbers.nonFinite > 0)
     terminal.say(`${count(numbers.nonFinite, "number")} that JSON does not know (NaN): now null.`);
   if (numbers.inexact > 0) terminal.say(`${count(numbers.inexact, "whole number")} over 2^53: digits may be lost.`);
-}
-
-function count(number: number, what: string): string {
-  return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }

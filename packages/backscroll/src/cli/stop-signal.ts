@@ -36,3 +36,20 @@ export function stopSignal(terminal: Terminal, onQuit: () => void = () => undefi
     dispose: () => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal),
   };
 }
+
+/**
+ * For a command that finishes what it has begun, and says so.
+ *
+ * @returns a signal that is aborted when somebody asks it to stop
+ */
+export function abortWhenAsked(terminal: Terminal): { readonly signal: AbortSignal; dispose(): void } {
+  const stopped = new AbortController();
+  const stop = stopSignal(terminal);
+  const wait = async (): Promise<void> => {
+    await stop.requested;
+    terminal.say("Stopping: what has been begun is finished.");
+    stopped.abort();
+  };
+  void wait();
+  return { signal: stopped.signal, dispose: () => stop.dispose() };
+}

@@ -135,8 +135,22 @@ export async function listSessions(
   userId: number,
   { after, limit = LIMITS.pageSizeDefault }: { after?: string | undefined; limit?: number } = {},
 ): Promise<readonly Session[]> {
+  checkListed(userId, { after, limit });
+  return readSessions(deps, userId, { after, limit });
+}
+
+interface Listed {
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+/** @throws {BackscrollError} invalid_request */
+function checkListed(userId: number, { after, limit }: Listed): void {
   checkSlice({ limit });
   if (after !== undefined) checkedRef({ userId, sessionId: after });
+}
+
+async function readSessions(deps: Deps, userId: number, { after, limit }: Listed): Promise<readonly Session[]> {
   const found = await listStored(deps.db, userId, { after: after ?? null, limit });
   return found.map(({ sessionId, json }) => toSession(sessionId, parseSessionJson(json)));
 }
@@ -153,10 +167,11 @@ export async function listSessionsFrom(
   { cursor, limit }: { cursor?: string | undefined; limit: number },
 ): Promise<{ sessions: readonly Session[]; nextCursor: string | null }> {
   const after = cursor === undefined ? undefined : decodeSessionCursor(cursor);
-  const sessions = await listSessions(deps, userId, { after, limit });
-  const [last, isFull] = [sessions.at(-1), sessions.length === limit];
-  const hasMore = last && isFull && (await listSessions(deps, userId, { after: last.id, limit: 1 })).length > 0;
-  return { sessions, nextCursor: hasMore === true ? encodeSessionCursor(last.id) : null };
+  checkListed(userId, { after, limit });
+  const found = await readSessions(deps, userId, { after, limit: limit + 1 });
+  const sessions = found.slice(0, limit);
+  const last = found.length > limit ? sessions.at(-1) : undefined;
+  return { sessions, nextCursor: last ? encodeSessionCursor(last.id) : null };
 }
 
 /** Its conversation stays. @throws {BackscrollError} session_not_found, invalid_request */
