@@ -193,7 +193,16 @@ function fromMetrics(
   before: MetricsText,
 ): Pick<
   Sample,
-  "rssMb" | "heapMb" | "cpuSeconds" | "hitRate" | "lagMs" | "connections" | "waiting" | "repliesRunning"
+  | "rssMb"
+  | "heapMb"
+  | "heapTotalMb"
+  | "externalMb"
+  | "cpuSeconds"
+  | "hitRate"
+  | "lagMs"
+  | "connections"
+  | "waiting"
+  | "repliesRunning"
 > {
   const since = (name: string, labels: Readonly<Record<string, string>>): number =>
     now.sum(name, labels) - before.sum(name, labels);
@@ -202,6 +211,8 @@ function fromMetrics(
   return {
     rssMb: now.sum("process_resident_memory_bytes") / 2 ** 20,
     heapMb: now.sum("nodejs_heap_size_used_bytes") / 2 ** 20,
+    heapTotalMb: now.sum("nodejs_heap_size_total_bytes") / 2 ** 20,
+    externalMb: now.sum("nodejs_external_memory_bytes") / 2 ** 20,
     cpuSeconds: since("process_cpu_seconds_total", {}),
     hitRate: hits / (hits + since("backscroll_cache_reads_total", { result: "miss" })),
     lagMs: (now.quantileSince(before, "backscroll_event_loop_lag_seconds", 0.99) ?? Number.NaN) * 1_000,
@@ -224,7 +235,8 @@ function tellSample(sample: Sample | undefined): void {
   if (!sample) return;
   const errors = Object.entries(sample.errors).map(([kind, count]) => `, ${count} × ${kind}`);
   say(
-    `${Math.round(sample.rssMb)} MB, heap ${Math.round(sample.heapMb)} MB, p99 ${sample.all.p99.toFixed(1)} ms, ` +
+    `${Math.round(sample.rssMb)} MB, heap ${Math.round(sample.heapMb)} of ${Math.round(sample.heapTotalMb)} MB, ` +
+      `external ${Math.round(sample.externalMb)} MB, p99 ${sample.all.p99.toFixed(1)} ms, ` +
       `hits ${(sample.hitRate * 100).toFixed(1)}%${errors.join("")}`,
   );
 }

@@ -9,7 +9,12 @@ export interface Sample extends Taken {
   readonly seconds: number;
   /** of the service, all of its processes */
   readonly rssMb: number;
+  /** of V8, used */
   readonly heapMb: number;
+  /** of V8, taken from the system */
+  readonly heapTotalMb: number;
+  /** buffers outside of V8's heap */
+  readonly externalMb: number;
   readonly cpuSeconds: number;
   /** 0 to 1 */
   readonly hitRate: number;
@@ -157,6 +162,7 @@ function sampleTable(samples: readonly Sample[]): string {
     "minute",
     "RSS",
     "heap",
+    "external",
     "CPU",
     "lag p99",
     "hits",
@@ -175,7 +181,8 @@ function sampleTable(samples: readonly Sample[]): string {
       return [
         (sample.seconds / 60).toFixed(1),
         `${sample.rssMb.toFixed(0)} MB`,
-        `${sample.heapMb.toFixed(0)} MB`,
+        `${sample.heapMb.toFixed(0)} of ${sample.heapTotalMb.toFixed(0)} MB`,
+        `${sample.externalMb.toFixed(0)} MB`,
         `${Math.round((sample.cpuSeconds / seconds) * 100)}%`,
         msText(sample.lagMs),
         `${(sample.hitRate * 100).toFixed(1)}%`,
