@@ -1,4 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
+import { migrate } from "../src/postgres/migrate.ts";
+import { openDatabase } from "../src/postgres/pool.ts";
 import { claimErasures } from "../src/postgres/user-erasure.ts";
 import { eraseUser } from "../src/service/erase-user.ts";
 import { resolveUser } from "../src/service/users.ts";
@@ -10,7 +12,7 @@ import {
   startWithIssuer,
 } from "./authenticated-services.ts";
 import { expectProblem } from "./problem.ts";
-import { type Answer, createServices, test as withServices } from "./services.ts";
+import { type Answer, createServices, newSchema, test as withServices } from "./services.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
@@ -228,10 +230,17 @@ test("what a process that died left half done is finished by the next one, once 
 });
 
 test("one server takes over what another left, however many look at once", async () => {
-  const { services } = await start();
-  await resolveUser(services.deps, ADA);
-  await services.deps.db.pool.query("update users set erasing_at = now() - interval '1 minute'");
-  const looks = Array.from({ length: 8 }, () => claimErasures(services.deps.db, { silentMs: 30_000, limit: 1 }));
+  // Without a service: its upkeep would look, too.
+  const { databaseUrl, drop } = await newSchema();
+  onTestFinished(drop);
+  await migrate(databaseUrl);
+  const limits = { max: 8, connectionTimeoutMs: 10_000, statementTimeoutMs: 10_000 };
+  const db = openDatabase({ connectionString: databaseUrl, ...limits, onIdleError: console.error });
+  onTestFinished(() => db.close());
+  await db.pool.query("insert into users (issuer, subject, erasing_at) values ('', $1, now() - interval '1 minute')", [
+    ADA,
+  ]);
+  const looks = Array.from({ length: 8 }, () => claimErasures(db, { silentMs: 30_000, limit: 1 }));
   expect((await Promise.all(looks)).flat()).toHaveLength(1);
 });
 
