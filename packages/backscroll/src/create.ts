@@ -119,6 +119,8 @@ export interface BackscrollInternals extends Backscroll {
   readonly config: Config;
   readonly registry: Registry;
   readonly sampler: Sampler;
+  /** settles when what a start looks after has been looked after */
+  readonly firstUpkeep: Promise<void>;
 }
 
 /**
@@ -313,6 +315,7 @@ export async function create(
       config,
       registry,
       sampler,
+      firstUpkeep: upkeep?.firstRound ?? Promise.resolve(),
       conversations,
       sessionStore: (options) => createSessionStore({ conversations, log, track: deps.track }, options),
       fetch: (request, connection) => operations.track(Promise.resolve(app.fetch(request, connection))),

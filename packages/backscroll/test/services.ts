@@ -80,6 +80,8 @@ export async function createServices({
       ...(historyCache && { historyCache }),
     },
   );
+  // A test looks after things itself, and what it prepares is not to be gone before.
+  await backscroll.firstUpkeep;
   return {
     ...backscroll,
     databaseUrl: options.databaseUrl,

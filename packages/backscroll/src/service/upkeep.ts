@@ -12,12 +12,18 @@ import { forgetExpiredSessions } from "./sessions.ts";
 const INTERVAL_MS = 60_000;
 const BATCH = 1_000;
 
+interface Upkeep {
+  /** settles, and never fails, when everything was looked after once */
+  readonly firstRound: Promise<void>;
+  stop(): Promise<void>;
+}
+
 /**
  * What nobody waits for: safe on many servers at once.
  *
  * @param usersTogether false where a statement may not span users (Citus)
  */
-export function startUpkeep(deps: Deps, { usersTogether }: { usersTogether: boolean }): { stop(): Promise<void> } {
+export function startUpkeep(deps: Deps, { usersTogether }: { usersTogether: boolean }): Upkeep {
   const tasks: readonly (() => Promise<void>)[] = [
     () => forgetErasedUsers(deps),
     () => finishUserErasures(deps),
@@ -38,11 +44,13 @@ export function startUpkeep(deps: Deps, { usersTogether }: { usersTogether: bool
       if (deps.stopping.aborted) return;
     }
   };
-  let running = run();
+  const firstRound = run();
+  let running = firstRound;
   const timer = setInterval(() => {
     running = running.then(run);
   }, INTERVAL_MS).unref();
   return {
+    firstRound,
     async stop() {
       clearInterval(timer);
       await running;
