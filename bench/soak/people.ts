@@ -42,8 +42,10 @@ export interface PeopleOptions {
   readonly onWrong: (kind: string) => void;
 }
 
-/** A longer one is erased, and another one begun: the database stays as large as it is. */
+/** A longer one is erased, and another one begun. They begin with any length up to it: what there is stays as large as it is. */
 const MESSAGES_MAX = 180;
+/** of the API */
+const POSTED_MAX = 100;
 const LIMIT = 20;
 /** Of reads that go to any conversation alike: most of those are not in the cache. */
 const COLD_SHARE = 0.03;
@@ -76,14 +78,18 @@ export class People {
     this.#pick = zipf(options.conversations);
   }
 
-  /** Makes the conversations, with a page of messages each. */
+  /** Makes the conversations, with the messages that some time would have brought. */
   async begin(): Promise<void> {
     const { conversations, tokens } = this.#options;
     const makeEach = async (first: number, step: number): Promise<void> => {
       for (let nth = first; nth < conversations; nth += step) {
         const conversation = await this.#make(nth, tokens[nth % tokens.length] ?? "");
-        const ids = Array.from({ length: LIMIT + 5 }, () => randomUUID());
-        await this.#post(conversation, ids);
+        for (let left = 1 + Math.floor(Math.random() * MESSAGES_MAX); left > 0; left -= POSTED_MAX) {
+          await this.#post(
+            conversation,
+            Array.from({ length: Math.min(left, POSTED_MAX) }, () => randomUUID()),
+          );
+        }
         this.#conversations[nth] = conversation;
       }
     };

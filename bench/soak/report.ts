@@ -53,7 +53,7 @@ export interface Soak {
   readonly verified: Verified | null;
 }
 
-const WARM_UP_SECONDS_MAX = 300;
+const WARM_UP_SECONDS_MAX = 600;
 const ROWS = 12;
 /** How many points a line is drawn through, about. */
 const POINTS = 25;
@@ -142,7 +142,7 @@ function flat(name: string, samples: readonly Sample[], valueOf: (sample: Sample
   };
 }
 
-/** The first third, five minutes at most, fills caches and pools, and is left out. */
+/** The first third, ten minutes at most, fills caches, pools and V8's heap, and is left out. */
 function steadySlope(samples: readonly Sample[], valueOf: (sample: Sample) => number): Slope {
   const warmUp = Math.min(WARM_UP_SECONDS_MAX, (samples.at(-1)?.seconds ?? 0) / 3);
   const points = samples

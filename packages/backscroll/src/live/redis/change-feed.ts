@@ -13,6 +13,8 @@ export interface RedisFeedOptions extends ChangeStreamOptions {
 }
 
 const OPTIONS: RedisFeedOptions = { entriesMax: 1_000, keepMs: 3_600_000, tickMs: 15_000 };
+/** How many changes whoever listens may be behind, in memory: some 300 bytes each, of each user who listens here. */
+const BEHIND_MAX = 256;
 const CLOSE_MS = 500;
 const FORGET_MS = 2_000;
 
@@ -29,6 +31,7 @@ export function createRedisChangeFeed(
   options: Partial<RedisFeedOptions> = {},
 ): ChangeFeed {
   const { tickMs, ...kept } = { ...OPTIONS, ...options };
+  const behindMax = Math.min(kept.entriesMax, BEHIND_MAX);
   const streams = createChangeStreams(link, prefix, kept);
   const owed = new OwedResyncs(streams, signals);
   const listened = new Map<number, ListenedUser>();
@@ -51,8 +54,7 @@ export function createRedisChangeFeed(
     }
   };
   const join = (userId: number): ListenedUser => {
-    const user =
-      listened.get(userId) ?? new ListenedUser(userId, { streams, signals, tickMs, entriesMax: kept.entriesMax });
+    const user = listened.get(userId) ?? new ListenedUser(userId, { streams, signals, tickMs, entriesMax: behindMax });
     listened.set(userId, user);
     user.followers += 1;
     return user;
