@@ -263,13 +263,15 @@ export async function listMessagesToExport(
         from c, (
           select *, sum(bytes) over (order by seq) - bytes as bytes_before
             from (select *, octet_length(content) + coalesce(octet_length(parts::text), 0) as bytes
-                    -- first by what tells a size without reading it: that of parts as they are stored
-                    from (select *, sum(stored) over (order by seq) - stored as stored_before
-                            from (select *, octet_length(content) + coalesce(pg_column_size(parts), 0) as stored
-                                    from messages
-                                   where user_id = $1 and conversation_id = $2 and seq > $3 and seq <= $4
-                                   order by seq limit 1000) as next) as next
-                   where stored_before < $5) as next
+                    from (
+                      -- as stored first, which reads no parts: of a thousand large ones only those are that are wanted
+                      select *, sum(stored) over (order by seq) - stored as stored_before
+                        from (select *, octet_length(content) + coalesce(pg_column_size(parts), 0) as stored
+                                from messages
+                               where user_id = $1 and conversation_id = $2 and seq > $3 and seq <= $4
+                               order by seq limit 1000) as next
+                    ) as few
+                   where stored_before < $5) as measured
         ) as m
        where bytes_before < $5
        order by m.seq`,
