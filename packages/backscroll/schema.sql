@@ -76,6 +76,7 @@ create table deleted_messages (
   user_id bigint not null,
   conversation_id uuid not null,
   seq bigint not null,
+  id uuid,
   constraint deleted_messages_pkey PRIMARY KEY (user_id, conversation_id, seq),
   constraint deleted_messages_conversation_fkey FOREIGN KEY (user_id, conversation_id) REFERENCES conversations(user_id, id) ON DELETE CASCADE
 );

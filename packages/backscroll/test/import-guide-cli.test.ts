@@ -103,6 +103,7 @@ test("what failed is in a file, a line each, and the status says so; --role says
   const failed = await importGuide(services, prismaUrl(guide), ["--errors", file]);
   expect(failed.status).toBe(1);
   expect(failed.stderr).toContain('c / m2: nobody knows the role "agent"');
+  expect(failed.stderr).toContain("Compared: 1 message the same on both sides, 0 conversations whole.");
   expect(failed.stderr).toContain("1 item could not be imported, or differ");
   expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
     conversation_id: "c",

@@ -176,9 +176,12 @@ function tell(
     `${count(result.conversationsGone, "conversation")} imported once and not there any more: they stay here ` +
       `(${result.goneIds.slice(0, 5).join(", ")}${result.conversationsGone > 5 ? " …" : ""}).`,
   );
+  const messages = count(result.messagesVerified, "message");
+  const conversations = count(result.conversationsVerified, "conversation");
   terminal.say(
-    `Compared ${count(result.messagesVerified, "message")} in ${count(result.conversationsVerified, "conversation")}: ` +
-      `the same on both sides.`,
+    result.failed === 0
+      ? `Compared ${messages} in ${conversations}: the same on both sides.`
+      : `Compared: ${messages} the same on both sides, ${conversations} whole.`,
   );
 }
 

@@ -219,7 +219,7 @@ export async function closeTurn(
            and m.role in ('assistant', 'tool')
            and (m.seq <= closed.replaces_up_to
                 or (m.reply_to = closed.question_id and m.status in ('failed', 'interrupted')))
-        returning m.seq, m.created_at, m.role, m.model, m.tokens_used
+        returning m.seq, m.id, m.created_at, m.role, m.model, m.tokens_used
       ), counted as (
         insert into usage_daily as usage (user_id, day, role, model, messages, tokens_used)
         select $1, (gone.created_at at time zone 'UTC')::date, gone.role, coalesce(gone.model, ''), count(*),
@@ -230,7 +230,7 @@ export async function closeTurn(
         on conflict on constraint usage_daily_pkey do update
            set messages = usage.messages + excluded.messages, tokens_used = usage.tokens_used + excluded.tokens_used
       ), remembered as (
-        insert into deleted_messages (user_id, conversation_id, seq) select $1, $2, seq from gone
+        insert into deleted_messages (user_id, conversation_id, seq, id) select $1, $2, seq, id from gone
       ), head as (
         update conversations
            set version = version + 1, last_seq = last_seq + 1,

@@ -17,9 +17,15 @@ const AT = `coalesce(m.metadata #>> '{guide,created_at_ms}', round(extract(epoch
 export interface ImportedState {
   readonly title: string;
   readonly isInTrash: boolean;
+  /** imported, and nobody kept from which tables */
+  readonly isOfUnknownSource: boolean;
   readonly messages: number;
-  /** ever saved: what is not there any more was deleted here */
   readonly lastSeq: number;
+  /**
+   * milliseconds since 1970 when messages may last have been deleted of which nobody knows any more which they were;
+   * null: it is known of all that were deleted
+   */
+  readonly deletedUnknownMs: number | null;
   /** of its newest message, milliseconds since 1970; null: it has none */
   readonly newestMs: number | null;
 }
@@ -33,15 +39,22 @@ export async function findImportedStates(
     place: string;
     title: string;
     in_trash: boolean;
+    of_unknown_source: boolean;
     message_count: string;
     last_seq: string;
     newest_ms: string | null;
+    deleted_unknown_ms: string | null;
   }>({
     name: "find_imported_states",
     text: `
       select wanted.place, c.title, c.deleted_at is not null as in_trash, c.message_count, c.last_seq,
+             c.metadata ? 'guide' and c.metadata #> '{guide,source}' is null as of_unknown_source,
              (select round(extract(epoch from m.created_at) * 1000)::bigint from messages as m
-               where m.user_id = c.user_id and m.conversation_id = c.id order by m.seq desc limit 1) as newest_ms
+               where m.user_id = c.user_id and m.conversation_id = c.id order by m.seq desc limit 1) as newest_ms,
+             -- a deletion moves updated_at, too
+             case when exists (select from deleted_messages as d
+                                where d.user_id = c.user_id and d.conversation_id = c.id and d.id is null)
+                  then round(extract(epoch from c.updated_at) * 1000)::bigint end as deleted_unknown_ms
         from unnest($1::bigint[], $2::uuid[]) with ordinality as wanted (user_id, id, place)
         join conversations as c on c.user_id = wanted.user_id and c.id = wanted.id`,
     values: [refs.map(({ userId }) => userId), refs.map(({ id }) => id)],
@@ -52,9 +65,11 @@ export async function findImportedStates(
       {
         title: row.title,
         isInTrash: row.in_trash,
+        isOfUnknownSource: row.of_unknown_source,
         messages: Number(row.message_count),
         lastSeq: Number(row.last_seq),
         newestMs: row.newest_ms === null ? null : Number(row.newest_ms),
+        deletedUnknownMs: row.deleted_unknown_ms === null ? null : Number(row.deleted_unknown_ms),
       },
     ]),
   );
@@ -126,6 +141,22 @@ export async function findImportedHashes(
   return new Map(rows.map(({ id, hash, at }) => [id, { hash, atMs: Number(at) }]));
 }
 
+/** @param ids stored ids @returns those of them that were deleted here, as far as that was kept */
+export async function findDeletedIds(
+  db: Queryable,
+  at: ConversationRef,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await db.query<{ id: string }>({
+    name: "find_deleted_ids",
+    text: `
+      select distinct id from deleted_messages
+       where user_id = $1 and conversation_id = $2 and id = any($3::uuid[])`,
+    values: [at.userId, at.id, ids],
+  });
+  return new Set(rows.map(({ id }) => id));
+}
+
 /**
  * Takes a title that was changed in the guide's table, as long as nobody has given another one here.
  *
@@ -143,18 +174,29 @@ export async function updateImportedTitle(db: Queryable, at: ConversationRef, ti
   return rows.length === 1;
 }
 
-/** @returns conversations that came from the guide's tables and are not in the trash, with the ids that they have there */
+/** Keeps from which tables a conversation came, where that was not kept when it was imported. */
+export async function updateImportedSource(db: Queryable, at: ConversationRef, source: string): Promise<void> {
+  await db.query({
+    name: "update_imported_source",
+    text: `
+      update conversations set metadata = jsonb_set(metadata, '{guide,source}', to_jsonb($3::text))
+       where user_id = $1 and id = $2 and metadata ? 'guide' and metadata #> '{guide,source}' is null`,
+    values: [at.userId, at.id, source],
+  });
+}
+
+/** @returns conversations that came from these tables and are not in the trash, with the ids that they have there */
 export async function listImported(
   db: Queryable,
-  { after, limit }: { after: ConversationRef | null; limit: number },
+  { from, after, limit }: { from: string; after: ConversationRef | null; limit: number },
 ): Promise<readonly { readonly ref: ConversationRef; readonly id: string }[]> {
   const rows = await db.query<{ user_id: string; id: string; guide_id: string }>({
     name: "list_imported",
     text: `
       select user_id, id, coalesce(client_id, id::text) as guide_id from conversations
-       where metadata ? 'guide' and deleted_at is null and ($1::bigint is null or (user_id, id) > ($1, $2::uuid))
+       where metadata #>> '{guide,source}' = $4 and deleted_at is null and ($1::bigint is null or (user_id, id) > ($1, $2::uuid))
        order by user_id, id limit $3`,
-    values: [after?.userId ?? null, after?.id ?? null, limit],
+    values: [after?.userId ?? null, after?.id ?? null, limit, from],
   });
   return rows.map((row) => ({ ref: { userId: Number(row.user_id), id: row.id }, id: row.guide_id }));
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import pg from "pg";
 import { errorMessage } from "../domain/errors.ts";
 import { checkGuideTables, type GuideTables } from "./guide-inspection.ts";
@@ -20,6 +21,8 @@ export class GuideSourceError extends Error {
 export interface GuideSource extends Queryable {
   /** database, host and schema, for people; no password */
   readonly description: string;
+  /** the same whenever these tables are opened, by whichever address; says nothing of where they are */
+  readonly fingerprint: string;
   readonly tables: GuideTables;
   close(): Promise<void>;
 }
@@ -66,9 +69,11 @@ export async function openGuide({ connectionString, schema, connectTimeoutMs }: 
           : new GuideSourceError("unusable", errorMessage(error), { cause: error });
       },
     );
+    const description = `${describeConnection(connectionString)}, schema ${tables.schema}`;
     return {
       tables,
-      description: `${describeConnection(connectionString)}, schema ${tables.schema}`,
+      description,
+      fingerprint: await fingerprintOf(query, { schema: tables.schema, description }),
       query: ({ text, values }) => query(text, values),
       close: () => client.end(),
     };
@@ -76,6 +81,24 @@ export async function openGuide({ connectionString, schema, connectTimeoutMs }: 
     await client.end().catch(() => undefined);
     throw error;
   }
+}
+
+/** A pooler, a replica or another name of the host leads to the same: what a cluster is called by itself is asked for. */
+async function fingerprintOf(
+  query: <Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>,
+  { schema, description }: { schema: string; description: string },
+): Promise<string> {
+  const [may] = await query<{ may: boolean | null }>(
+    "select has_function_privilege(to_regprocedure('pg_catalog.pg_control_system()'), 'execute') as may",
+  );
+  const [cluster] =
+    may?.may === true
+      ? await query<{ id: string; database: string }>(
+          "select system_identifier::text as id, current_database() as database from pg_control_system()",
+        )
+      : [];
+  const parts = cluster ? [cluster.id, cluster.database, schema] : [description];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
 }
 
 /**

@@ -24,8 +24,9 @@ export function toDigest({ messages, high, low }: DigestRow): Digest {
 
 export interface GuideConversation {
   readonly id: string;
-  readonly userEmail: string;
-  readonly title: string;
+  /** null, as `title`: the guide's schema would not let it be */
+  readonly userEmail: string | null;
+  readonly title: string | null;
   /** milliseconds since 1970; null: infinite */
   readonly createdMs: number | null;
   readonly updatedMs: number | null;
@@ -57,7 +58,8 @@ const LIST = `
   select page.*, digest.*
     from (select c.id, c.id::text as id_text, c.user_email::text, c.title::text, ${ms("c.created_at")} as created_ms,
                  ${ms("c.updated_at")} as updated_ms
-            from "Conversation" as c `;
+            from "Conversation" as c
+           where c.id is not null `;
 const LIST_END = `
            order by c.id limit $1) as page
    cross join lateral (
@@ -69,8 +71,8 @@ const LIST_END = `
 
 interface ConversationRow extends DigestRow {
   id_text: string;
-  user_email: string;
-  title: string;
+  user_email: string | null;
+  title: string | null;
   created_ms: string | null;
   updated_ms: string | null;
   bytes: string;
@@ -83,7 +85,7 @@ export async function listGuideConversations(
 ): Promise<readonly GuideConversation[]> {
   const rows = await source.query<ConversationRow & Record<string, unknown>>({
     name: "list_guide_conversations",
-    text: `${LIST}${after === null ? "" : "where c.id > $2"}${LIST_END}`,
+    text: `${LIST}${after === null ? "" : "and c.id > $2"}${LIST_END}`,
     values: after === null ? [limit] : [limit, after],
   });
   return rows.map((row) => ({
@@ -104,11 +106,12 @@ export interface GuideMessage {
   readonly at: string;
   /** milliseconds since 1970; null: infinite */
   readonly atMs: number | null;
-  readonly role: string;
+  /** null, as `bytes`: the guide's schema would not let it be */
+  readonly role: string | null;
   readonly tokensUsed: number | null;
   readonly latencyMs: number | null;
-  /** of its content */
-  readonly bytes: number;
+  /** of its content; null: it is null */
+  readonly bytes: number | null;
   /** what the content and the rest make; null: it was not asked for */
   readonly hash: string | null;
   /** null: it was not asked for, or is over the limit */
@@ -119,10 +122,10 @@ interface MessageRow {
   id: string;
   at: string;
   at_ms: string | null;
-  role: string;
+  role: string | null;
   tokens_used: string | null;
   latency_ms: string | null;
-  bytes: number;
+  bytes: number | null;
   hash: string | null;
   content: string | null;
 }
@@ -138,7 +141,7 @@ export interface MessagesWanted {
   readonly bytesMax: number;
 }
 
-/** @returns in the order of their times, and of their ids where those are the same */
+/** @returns those with an id and a time, in the order of their times, and of their ids where those are the same */
 export async function listGuideMessages(
   source: GuideSource,
   { conversationId, after, limit, with: extra, bytesMax }: MessagesWanted,
@@ -151,7 +154,7 @@ export async function listGuideMessages(
              case when $3 then ${HASH} end as hash,
              case when $4 and octet_length(m.content::text) <= $5 then m.content::text end as content
         from "Message" as m
-       where m.conversation_id = $1
+       where m.conversation_id = $1 and m.id is not null and m.created_at is not null
              ${after === null ? "" : "and m.created_at >= $6 and (m.created_at, m.id) > ($6, $7)"}
        order by m.created_at, m.id limit $2`,
     values: [
@@ -189,14 +192,22 @@ export async function findGuideContents(
   return new Map(rows.map(({ id, content }) => [id, content]));
 }
 
-/** @returns how many messages there are, of no conversation, too */
-export async function countGuideMessages(source: GuideSource): Promise<number> {
-  const [row] = await source.query<{ count: string }>({
-    name: "count_guide_messages",
-    text: `select count(*) from "Message"`,
+export interface GuideCounts {
+  /** of no conversation, too */
+  readonly messages: number;
+  /** which the guide's schema would not let be: nothing finds them */
+  readonly conversationsWithoutId: number;
+}
+
+export async function countGuide(source: GuideSource): Promise<GuideCounts> {
+  const [row] = await source.query<{ messages: string; without_id: string }>({
+    name: "count_guide",
+    text: `
+      select (select count(*) from "Message") as messages,
+             (select count(*) from "Conversation" where id is null) as without_id`,
     values: [],
   });
-  return Number(row?.count ?? 0);
+  return { messages: Number(row?.messages ?? 0), conversationsWithoutId: Number(row?.without_id ?? 0) };
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -74,7 +74,7 @@ export async function deleteMessage(
         delete from messages as m using conversation as c
          where m.user_id = $1 and m.conversation_id = $2 and m.id = $3 and m.user_id = c.user_id
            and m.conversation_id = c.id
-        returning m.seq, m.created_at, m.role, m.model, m.tokens_used
+        returning m.seq, m.id, m.created_at, m.role, m.model, m.tokens_used
       ), counted as (
         insert into usage_daily as usage (user_id, day, role, model, messages, tokens_used)
         select $1, (created_at at time zone 'UTC')::date, role, coalesce(model, ''), 1, coalesce(tokens_used, 0)
@@ -82,7 +82,7 @@ export async function deleteMessage(
         on conflict on constraint usage_daily_pkey do update
            set messages = usage.messages + excluded.messages, tokens_used = usage.tokens_used + excluded.tokens_used
       ), remembered as (
-        insert into deleted_messages (user_id, conversation_id, seq) select $1, $2, seq from gone
+        insert into deleted_messages (user_id, conversation_id, seq, id) select $1, $2, seq, id from gone
       ), moved as (
         update conversations
            set version = version + 1, message_count = message_count - 1,

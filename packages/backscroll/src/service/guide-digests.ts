@@ -1,6 +1,6 @@
 import { digestImported, type ImportedState, type SeqRange } from "../postgres/guide-imported.ts";
 import type { Queryable } from "../postgres/pool.ts";
-import type { PlacedConversation } from "./guide-conversation.ts";
+import type { PlacedConversation } from "./guide-run.ts";
 
 /** One statement hashes no more than that: it has to end in time. */
 const SEQS_A_STATEMENT = 20_000;

@@ -18,11 +18,20 @@ export interface OrderedMessage extends GuideMessage {
 }
 
 /** @returns the one of our roles that is meant; null: nobody knows */
-export type RoleOf = (role: string) => Role | null;
+export type RoleOf = (role: string | null) => Role | null;
 
 /** @param named what somebody says that roles mean, which goes before what is known of them */
 export function rolesWith(named: ReadonlyMap<string, Role>): RoleOf {
-  return (role) => named.get(role) ?? knownRole(role) ?? knownRole(role.trim().toLowerCase()) ?? null;
+  return (role) =>
+    role === null ? null : (named.get(role) ?? knownRole(role) ?? knownRole(role.trim().toLowerCase()) ?? null);
+}
+
+/** One that was checked: it can be stored here. */
+export interface KeepableMessage extends OrderedMessage {
+  readonly role: string;
+  readonly ownRole: Role;
+  readonly bytes: number;
+  readonly atMs: number;
 }
 
 const MESSAGES_A_READ = 1_000;
@@ -91,24 +100,31 @@ function inOrder(
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
 
 /** @throws {BackscrollError} what cannot be kept of it, whatever is done: it is left out */
-export function checkGuideMessage(message: OrderedMessage, { messageBytesMax }: { messageBytesMax: number }): void {
-  if (!ID_PATTERN.test(message.id)) {
+export function checkGuideMessage(
+  message: OrderedMessage,
+  { messageBytesMax }: { messageBytesMax: number },
+): KeepableMessage {
+  const { id, role: word, ownRole, bytes, atMs } = message;
+  if (!ID_PATTERN.test(id)) {
     throw new BackscrollError("invalid_request", "its id must be 1 to 128 of A-Z a-z 0-9 _ . : -");
   }
-  if (message.ownRole === null) {
-    const role = JSON.stringify(message.role.slice(0, 40));
+  if (word === null) throw new BackscrollError("invalid_request", "its role is null");
+  if (ownRole === null) {
+    const role = JSON.stringify(word.slice(0, 40));
     throw new BackscrollError(
       "invalid_request",
       `nobody knows the role ${role}: --role ${role}=assistant says what it means`,
     );
   }
-  if (message.bytes > messageBytesMax) {
+  if (bytes === null) throw new BackscrollError("invalid_request", "its content is null");
+  if (bytes > messageBytesMax) {
     throw new BackscrollError(
       "message_too_large",
-      `its content is ${message.bytes} bytes; at most ${messageBytesMax} are stored: raise MESSAGE_BYTES_MAX`,
+      `its content is ${bytes} bytes; at most ${messageBytesMax} are stored: raise MESSAGE_BYTES_MAX`,
     );
   }
-  if (!isTime(message.atMs)) throw new BackscrollError("invalid_request", "its created_at is no time");
+  if (!isTime(atMs)) throw new BackscrollError("invalid_request", "its created_at is no time");
+  return { ...message, role: word, ownRole, bytes, atMs };
 }
 
 /** @returns whether it is a time that is kept: in the years from 1 on, as far as `Date` goes */
@@ -116,13 +132,9 @@ export function isTime(ms: number | null): ms is number {
   return ms !== null && ms >= EARLIEST_MS && Number.isFinite(new Date(ms).getTime());
 }
 
-/**
- * @param message one that was checked
- * @param isMoved its time will be another one
- */
-export function toImportedMessage(message: OrderedMessage, content: string, isMoved: boolean): ImportedMessage {
+/** @param isMoved its time will be another one */
+export function toImportedMessage(message: KeepableMessage, content: string, isMoved: boolean): ImportedMessage {
   const { id, role, ownRole, tokensUsed, latencyMs, atMs } = message;
-  if (ownRole === null || atMs === null) throw new Error("a message that cannot be kept was not left out");
   const unkept: JsonObject = {
     ...(isMoved && { created_at_ms: atMs }),
     ...(!isCount(tokensUsed) && { tokens_used: tokensUsed }),

@@ -1,5 +1,32 @@
+import type { ConversationRef } from "../domain/conversation.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { TIE_RULES, type TieRule } from "../domain/tie-order.ts";
+import type { ImportedState } from "../postgres/guide-imported.ts";
+import type { GuideSource } from "../postgres/guide-source.ts";
+import type { GuideConversation } from "../postgres/guide-tables.ts";
+import type { Deps } from "./deps.ts";
+import type { RoleOf } from "./guide-messages.ts";
+
+/** What bringing a conversation over stands on. */
+export interface Bringing {
+  readonly deps: Deps;
+  readonly source: GuideSource;
+  readonly run: GuideRun;
+  readonly roleOf: RoleOf;
+  /** compare only, and store nothing */
+  readonly verifyOnly: boolean;
+  /** messages that were deleted here come back */
+  readonly restoreDeleted: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A conversation of the guide's table, and where it is here. */
+export interface PlacedConversation {
+  readonly guide: GuideConversation;
+  readonly ref: ConversationRef;
+  /** as it was when the run met it; null: it was not here */
+  readonly state: ImportedState | null;
+}
 
 /** Something of the guide's tables that could not be imported, or is not here as it is there. */
 export interface GuideError {
@@ -7,7 +34,7 @@ export interface GuideError {
   readonly conversationId: string | null;
   /** null: the conversation itself */
   readonly messageId: string | null;
-  readonly code: ErrorCode | "missing" | "out_of_order" | "no_conversation";
+  readonly code: ErrorCode | "missing" | "deleted_or_new" | "no_conversation";
   /** no content */
   readonly detail: string;
 }
@@ -29,7 +56,7 @@ export interface GuideImport {
   messagesSkipped: number;
   /** of those stored: older than what their conversation had already, so they come after it */
   messagesLate: number;
-  /** deleted here since: passed over */
+  /** of compared conversations: deleted here since, and passed over */
   messagesDeletedHere: number;
   /** of compared conversations: written here, or deleted in the guide's table since */
   messagesOnlyHere: number;
@@ -37,7 +64,7 @@ export interface GuideImport {
   messagesMoved: number;
   /** how many of those stored had their time in common with a neighbour, by what put them in their place */
   readonly ties: Record<TieRule, number>;
-  /** found here as they are in the guide's table */
+  /** found here as they are in the guide's table, but for what was deleted here */
   conversationsVerified: number;
   messagesVerified: number;
   /** conversations and messages that were not imported, or differ */
@@ -95,9 +122,5 @@ export class GuideRun {
   gone(conversationId: string): void {
     this.result.conversationsGone += 1;
     if (this.result.goneIds.length < NAMED) this.result.goneIds.push(conversationId);
-  }
-
-  get messagesSeen(): number {
-    return this.#messagesSeen;
   }
 }

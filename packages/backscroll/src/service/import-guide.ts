@@ -4,27 +4,30 @@ import { toStoredId } from "../domain/ids.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Role } from "../domain/message.ts";
+import { toIdentity } from "../domain/user.ts";
 import {
   findImportedStates,
   type ImportedState,
   listImported,
+  updateImportedSource,
   updateImportedTitle,
 } from "../postgres/guide-imported.ts";
 import type { GuideSource } from "../postgres/guide-source.ts";
 import {
-  countGuideMessages,
+  countGuide,
   findGuideConversations,
   type GuideConversation,
   listGuideConversations,
 } from "../postgres/guide-tables.ts";
 import { type ImportedConversation, insertImportedConversation } from "../postgres/import.ts";
 import { changeConversation } from "./changes.ts";
-import { checkConversationFields } from "./check.ts";
+import { checkConversationFields, checkIdentity } from "./check.ts";
 import type { Deps } from "./deps.ts";
-import { type Bringing, type PlacedConversation, storeMissing, verifyMessages } from "./guide-conversation.ts";
+import { verifyMessages } from "./guide-comparison.ts";
+import { storeMissing } from "./guide-conversation.ts";
 import { findSame } from "./guide-digests.ts";
 import { isTime, rolesWith } from "./guide-messages.ts";
-import { type GuideError, type GuideImport, GuideRun } from "./guide-run.ts";
+import { type Bringing, type GuideError, type GuideImport, GuideRun, type PlacedConversation } from "./guide-run.ts";
 import { inLanes } from "./lanes.ts";
 import { findUser, resolveUser } from "./users.ts";
 
@@ -57,23 +60,26 @@ const CONVERSATIONS_A_PAGE = 200;
  * @throws {GuideSourceError} @throws {BackscrollError} database_unavailable
  */
 export async function importGuide(deps: Deps, source: GuideSource, options: GuideImportOptions): Promise<GuideImport> {
-  const total = await countGuideMessages(source);
+  const { messages: total, conversationsWithoutId } = await countGuide(source);
   const run = new GuideRun(options.onError, (soFar, messages) => options.onProgress(soFar, messages, total));
-  const { restoreDeleted, signal, roles } = options;
-  const bringing: Bringing = { deps, source, run, restoreDeleted, signal, roleOf: rolesWith(roles) };
+  const { verifyOnly, restoreDeleted, signal, roles } = options;
+  const bringing: Bringing = { deps, source, run, verifyOnly, restoreDeleted, signal, roleOf: rolesWith(roles) };
   try {
     let after: string | null = null;
+    let inConversations = 0;
     while (!signal.aborted) {
       const page: readonly GuideConversation[] = await listGuideConversations(source, {
         after,
         limit: CONVERSATIONS_A_PAGE,
       });
-      await importPage(bringing, page, options);
+      inConversations += page.reduce((sum, { digest }) => sum + digest.messages, 0);
+      await importPage(bringing, page, options.atOnce);
       after = page.at(-1)?.id ?? null;
       if (page.length < CONVERSATIONS_A_PAGE) break;
     }
     if (!signal.aborted) {
-      tellOrphans(run, total);
+      tellWithoutId(run, conversationsWithoutId);
+      tellOrphans(run, total - inConversations);
       await findGone(bringing);
     }
   } finally {
@@ -84,13 +90,9 @@ export async function importGuide(deps: Deps, source: GuideSource, options: Guid
   return run.result;
 }
 
-async function importPage(
-  bringing: Bringing,
-  page: readonly GuideConversation[],
-  { verifyOnly, atOnce }: GuideImportOptions,
-): Promise<void> {
-  const { deps, run, signal } = bringing;
-  const placed = await placeAll(bringing, page, verifyOnly);
+async function importPage(bringing: Bringing, page: readonly GuideConversation[], atOnce: number): Promise<void> {
+  const { deps, run, signal, verifyOnly } = bringing;
+  const placed = await placeAll(bringing, page);
   const here = placed.flatMap(({ state, ...rest }) => (state === null || state.isInTrash ? [] : [{ ...rest, state }]));
   const same = await findSame(deps.db, here);
   const stored: PlacedConversation[] = [];
@@ -106,7 +108,9 @@ async function importPage(
       if (await store(bringing, conversation)) stored.push(conversation);
     }
     if (isDone || verifyOnly) run.seen(guide.digest.messages);
-    if (state !== null && !verifyOnly) await takeTitle(bringing, conversation);
+    if (state === null || verifyOnly) return;
+    if (state.isOfUnknownSource) await updateImportedSource(deps.db, conversation.ref, bringing.source.fingerprint);
+    await takeTitle(bringing, conversation);
   });
   if (!signal.aborted) await verifyStored(bringing, stored, atOnce);
 }
@@ -114,21 +118,27 @@ async function importPage(
 /** No user's number. */
 const NOBODY = 0;
 
+/** @throws {BackscrollError} whose conversations cannot be kept */
+async function ownerOf({ deps, verifyOnly }: Bringing, email: string): Promise<number> {
+  // Who was erased does not come back with what others still have of them.
+  if (!verifyOnly) return resolveUser(deps, email, { isActedFor: true });
+  checkIdentity(toIdentity(email));
+  return (await findUser(deps, email)) ?? NOBODY;
+}
+
 /** @returns those that could be placed; the others are told */
 async function placeAll(
-  { deps, run }: Bringing,
+  bringing: Bringing,
   page: readonly GuideConversation[],
-  verifyOnly: boolean,
 ): Promise<readonly PlacedConversation[]> {
+  const { deps, run } = bringing;
   const placed: { guide: GuideConversation; ref: ConversationRef }[] = [];
   for (const guide of page) {
     try {
       checkConversationFields({ id: guide.id });
+      if (guide.userEmail === null) throw new BackscrollError("invalid_request", "its user_email is null");
       if (!isTime(guide.createdMs)) throw new BackscrollError("invalid_request", "its created_at is no time");
-      // Who was erased does not come back with what others still have of them.
-      const userId = verifyOnly
-        ? ((await findUser(deps, guide.userEmail)) ?? NOBODY)
-        : await resolveUser(deps, guide.userEmail, { isActedFor: true });
+      const userId = await ownerOf(bringing, guide.userEmail);
       placed.push({ guide, ref: { userId, id: toStoredId(userId, guide.id).id } });
     } catch (error) {
       if (!(error instanceof BackscrollError) || error.code === "database_unavailable") throw error;
@@ -163,7 +173,7 @@ async function storeConversation(bringing: Bringing, conversation: PlacedConvers
   const isMade = await changeConversation(
     deps,
     ref,
-    insertImportedConversation(deps.db, ref, toImported(run, conversation)),
+    insertImportedConversation(deps.db, ref, toImported(bringing, conversation)),
   );
   run.users.add(ref.userId);
   if (isMade) run.result.conversationsCreated += 1;
@@ -174,11 +184,12 @@ async function storeConversation(bringing: Bringing, conversation: PlacedConvers
 }
 
 /** The guide's `updated_at` is that of its row; here it is that of the newest message. */
-function toImported(run: GuideRun, { guide, ref }: PlacedConversation): ImportedConversation {
+function toImported({ run, source }: Bringing, { guide, ref }: PlacedConversation): ImportedConversation {
   const { title, keptTitle } = titleOf(guide);
   const createdMs = guide.createdMs ?? 0;
   const now = Date.now();
   const kept: JsonObject = {
+    source: source.fingerprint,
     updated_at_ms: guide.updatedMs,
     ...(createdMs > now && { created_at_ms: createdMs }),
     ...(keptTitle !== null && Buffer.byteLength(keptTitle) <= TITLE_BYTES_KEPT && { title: keptTitle }),
@@ -209,6 +220,7 @@ async function takeTitle({ deps, run }: Bringing, { guide, ref, state }: PlacedC
 
 /** @returns `keptTitle`: what it was, when it is no title here, or too long for one */
 function titleOf({ title }: GuideConversation): { readonly title: string; readonly keptTitle: string | null } {
+  if (title === null) return { title: DEFAULT_TITLE, keptTitle: null };
   if (title.trim() === "") return { title: DEFAULT_TITLE, keptTitle: title };
   if (title.length <= LIMITS.titleCharsMax) return { title, keptTitle: null };
   const beginning = title.slice(0, LIMITS.titleCharsMax - 1).replace(/[\ud800-\udbff]$/, "");
@@ -254,8 +266,12 @@ async function verify(bringing: Bringing, conversation: PlacedConversation, now:
   }
 }
 
-function tellOrphans(run: GuideRun, total: number): void {
-  const orphans = total - run.messagesSeen;
+function tellWithoutId(run: GuideRun, conversations: number): void {
+  if (conversations === 0) return;
+  run.fail(null, null, "invalid_request", `${conversations} of the conversations have no id: they were left out`);
+}
+
+function tellOrphans(run: GuideRun, orphans: number): void {
   if (orphans <= 0) return;
   run.fail(
     null,
@@ -269,7 +285,11 @@ function tellOrphans(run: GuideRun, total: number): void {
 async function findGone({ deps, source, run, signal }: Bringing): Promise<void> {
   let after: ConversationRef | null = null;
   while (!signal.aborted) {
-    const page: Awaited<ReturnType<typeof listImported>> = await listImported(deps.db, { after, limit: 1_000 });
+    const page: Awaited<ReturnType<typeof listImported>> = await listImported(deps.db, {
+      from: source.fingerprint,
+      after,
+      limit: 1_000,
+    });
     const there = await findGuideConversations(
       source,
       page.map(({ id }) => id),
