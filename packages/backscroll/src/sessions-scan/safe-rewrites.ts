@@ -12,7 +12,7 @@ export interface Edit {
 
 interface Surroundings {
   /** what the use is */
-  readonly node: Node | null;
+  readonly node: Node;
   /** what the store is called in this file */
   readonly store: string;
   /** all uses of the tree: a variable that is changed later is not safe */
@@ -23,18 +23,23 @@ interface Surroundings {
  * The edit for a use whose meaning is certain, or null. Certain is what reaches the session by its id in one expression, in a
  * function that is `async` already, and leaves no reference to the dictionary's own list behind.
  */
-export function safeRewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
+export function safeRewrite(use: Use, at: Surroundings): Edit | null {
+  const edit = rewrite(use, at);
+  return edit && !coversOthers(edit, use, at.uses) && !continuesStatement(edit, at.node) ? edit : null;
+}
+
+function rewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
   const { details, place, pattern } = use;
-  if (!node || details.key == null || details.isAlias === true || !place.mayAwait) return null;
+  if (details.key == null || details.isAlias === true || !place.mayAwait) return null;
   const statement = statementOf(node);
   switch (pattern) {
     case "append":
       return isWholeStatement(node, statement) && appendsLiterals(node)
-        ? replaced(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)});`)
+        ? statementBy(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)})`)
         : null;
     case "delete":
       return isWholeStatement(node, statement) && details.all !== true
-        ? replaced(statement!, `await ${store}.clear(${details.key});`)
+        ? statementBy(statement!, `await ${store}.clear(${details.key})`)
         : null;
     case "check":
       return guard(use, node, store) ?? membership(node, details.key, store);
@@ -57,6 +62,29 @@ function isWholeStatement(node: Node, statement: Node | null): boolean {
 
 function replaced({ start, end }: Node, text: string): Edit {
   return { start, end, text };
+}
+
+/** With a semicolon where it had one. */
+function statementBy(statement: Node, text: string): Edit {
+  return replaced(statement, textOf(statement).endsWith(";") ? `${text};` : text);
+}
+
+/** What stands inside, as `push({ content: await ask(sessions.get(id).messages) })`, would go unseen to where it is copied. */
+function coversOthers(edit: Edit, use: Use, uses: readonly Use[]): boolean {
+  return uses.some((other) => {
+    if (other === use || other.file !== use.file) return false;
+    const isPart = use.pattern === "check" && other.pattern === "create" && other.details.key === use.details.key;
+    return edit.start < other.place.end && other.place.start < edit.end && !isPart;
+  });
+}
+
+/** A line that begins with `(` goes on with the one before, unless that has a semicolon. */
+function continuesStatement({ start, text }: Edit, node: Node): boolean {
+  if (!text.startsWith("(")) return false;
+  let first = node;
+  while (first.parent && first.parent.start === start && first.parent.kind !== "program") first = first.parent;
+  const beginsStatement = first.kind === "expression_statement" || first.parent?.kind === "program";
+  return beginsStatement && !/(^|[;{])\s*$/.test(node.file.text.slice(0, start));
 }
 
 const MESSAGE_KEYS = new Set(["role", "content"]);
@@ -144,7 +172,7 @@ function read({ details, pattern }: Use, node: Node, store: string): Edit | null
   if (pattern === "last-n") {
     const view: View = viewOf(node);
     const isSlice =
-      view.is === "call" && textOf(view.callee).endsWith(".slice") && /^\d+$|^[A-Z_]+$/.test(details.limit ?? "");
+      view.is === "call" && textOf(view.callee).endsWith(".slice") && isCount(details.limit ?? "", node.file.text);
     return isSlice
       ? replaced(node, `((await ${store}.get(${key}, { limit: ${details.limit} }))?.messages ?? [])`)
       : null;
@@ -155,4 +183,11 @@ function read({ details, pattern }: Use, node: Node, store: string): Edit | null
   const isPlain = /^(variable_declarator|return_statement)$/.test(node.parent?.kind ?? "");
   const text = `(await ${store}.get(${key}))?.messages ?? []`;
   return replaced(node, isPlain ? text : `(${text})`);
+}
+
+/** `slice(-0)` is all of it, and the store refuses a limit that is none. */
+function isCount(limit: string, text: string): boolean {
+  if (/^[A-Z][A-Z\d_]*$/.test(limit))
+    return new RegExp(`\\bconst ${limit}(: number)? = [1-9][\\d_]*;?$`, "m").test(text);
+  return /^[1-9]\d*$/.test(limit);
 }

@@ -7,7 +7,8 @@ import { scopesOf } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
 import { createSourceTree, type SourceTree } from "./source-tree.ts";
 import { enclosing } from "./surroundings.ts";
-import { type Language, textOf } from "./tree.ts";
+import { type Language, type Node, textOf } from "./tree.ts";
+import { viewOf } from "./view.ts";
 import { speaksOfConversations } from "./vocabulary.ts";
 
 /** One place that touches a session dictionary. */
@@ -144,7 +145,7 @@ const WRITES = new Set<Pattern>(["append", "trim", "write-back", "create", "clea
 
 /** `s["m"] = s["m"][-20:]` is one thing, a trim, and not a read as well; two equal uses of a line are one. */
 function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
-  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && /assign|call|declarator/.test(node.kind));
+  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && isSet(node));
   const seen = new Set<string>();
   return uses.filter(({ pattern, start, node }) => {
     const isPart = writes.some(
@@ -161,6 +162,13 @@ function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
     seen.add(key);
     return true;
   });
+}
+
+/** What stands inside of `push({ content: await ask(messages) })` is read. */
+function isSet(node: Node): boolean {
+  const view = viewOf(node);
+  if (view.is === "call") return textOf(view.callee).endsWith(".set");
+  return /assign|declarator/.test(node.kind);
 }
 
 function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }: FoundUse): Use {
