@@ -2,6 +2,7 @@ import { followDictionary } from "./bindings.ts";
 import { findCandidates } from "./candidates.ts";
 import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts";
 import { judge, mayBeSessions } from "./evidence.ts";
+import { type Beginning, beginningOf, type Expression, expressionOf } from "./expression.ts";
 import { createParser, EXTENSIONS } from "./parser.ts";
 import { scopesOf } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
@@ -9,6 +10,7 @@ import { createSourceTree, type SourceTree } from "./source-tree.ts";
 import { enclosing } from "./surroundings.ts";
 import { type Language, type Node, textOf } from "./tree.ts";
 import { viewOf } from "./view.ts";
+import { holdsLists } from "./writes.ts";
 import { speaksOfConversations } from "./vocabulary.ts";
 
 /** One place that touches a session dictionary. */
@@ -28,6 +30,10 @@ export interface Use {
   /** where that is: `file:line` */
   readonly declaredAt: string;
   readonly details: UseDetails;
+  /** the dictionary's values are the lists of messages themselves */
+  readonly holdsLists: boolean;
+  readonly expression: Expression;
+  readonly beginning: Beginning;
   readonly place: Place;
 }
 
@@ -171,7 +177,9 @@ function isSet(node: Node): boolean {
   return /assign|declarator/.test(node.kind);
 }
 
-function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }: FoundUse): Use {
+function toUse(dictionary: Dictionary, use: FoundUse): Use {
+  const { pattern, reason, start, node, details } = use;
+  const isOfLists = holdsLists(dictionary);
   const { statement, variable, mayAwait } = enclosing(node);
   const { file } = node;
   return {
@@ -184,6 +192,9 @@ function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }
     dictionary: dictionary.name,
     declaredAt: `${dictionary.file.path}:${dictionary.node.line}`,
     details,
+    holdsLists: isOfLists,
+    expression: expressionOf(use, dictionary.name, isOfLists),
+    beginning: beginningOf(use),
     place: {
       start: node.start,
       end: node.end,
