@@ -5,7 +5,7 @@ import type { Pattern } from "./dictionary.ts";
 import { replacementFor } from "./replacement.ts";
 import { type Edit, safeRewrite } from "./safe-rewrites.ts";
 import type { ScanResult, Use } from "./scan.ts";
-import { isModule, isShadowed, newlineOf, type StoreImport, storeImport } from "./store-import.ts";
+import { isShadowed, newlineOf, type StoreImport, storeImport, whyNoImport } from "./store-import.ts";
 import { descendants, type Node, type SourceFile } from "./tree.ts";
 import { usesByFile } from "./mapping-document.ts";
 
@@ -94,7 +94,7 @@ function planAll(
   { uses, skipped, rewrites }: { uses: readonly Use[]; skipped: ReadonlyMap<string, string>; rewrites: boolean },
 ): Omit<FixPlan, "tooMany"> {
   const drafts = sources.map((source): Draft => {
-    const isCertain = rewrites && !skipped.has(source.file.path) && isModule(source.file);
+    const isCertain = rewrites && !skipped.has(source.file.path) && whyNoImport(source.file) === null;
     return { ...source, certain: isCertain ? certainEdits(source, uses) : new Map() };
   });
   const behind = dictionariesLeftBehind(drafts);
@@ -104,9 +104,9 @@ function planAll(
     .map(({ draft, edits }) => planFile(draft, edits))
     .filter(({ before, after }) => after !== before);
   const onlyMarked = drafts
-    .filter(({ file }) => rewrites && files.some((of) => of.file === file.path))
-    .filter(({ file }) => file.language !== "python" && !isModule(file))
-    .map(({ file }) => ({ file: file.path, why: "it may be CommonJS, and would need an `import`" }));
+    .filter(({ file }) => rewrites && file.language !== "python" && files.some((of) => of.file === file.path))
+    .map(({ file }) => ({ file: file.path, why: whyNoImport(file) }))
+    .filter((each): each is { file: string; why: string } => each.why !== null);
   const left = planned.flatMap(({ draft, edits }) => draft.found.filter((use) => !isCovered(use, edits)));
   const moved = planned.flatMap(({ draft, edits }) => draft.found.filter((use) => isCovered(use, edits)));
   const stillUsed = moved

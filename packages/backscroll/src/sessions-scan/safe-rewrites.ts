@@ -167,7 +167,7 @@ function isFreeOfAliases(use: Use, node: Node, uses: readonly Use[]): boolean {
 }
 
 /** `sessions.get(id)?.messages ?? []`, `sessions.get(id)!.messages.slice(-20)`. */
-function read({ details, pattern }: Use, node: Node, store: string): Edit | null {
+function read({ details, pattern, holdsLists }: Use, node: Node, store: string): Edit | null {
   const key = details.key!;
   if (pattern === "last-n") {
     const view: View = viewOf(node);
@@ -178,7 +178,7 @@ function read({ details, pattern }: Use, node: Node, store: string): Edit | null
       : null;
   }
   const view = viewOf(node);
-  const isList = details.messages === true && view.is === "either" && isEmptyLiteral(view.right);
+  const isList = (details.messages === true || holdsLists) && view.is === "either" && isEmptyLiteral(view.right);
   if (!isList || node.parent?.kind === "parenthesized_expression") return null;
   const isPlain = /^(variable_declarator|return_statement)$/.test(node.parent?.kind ?? "");
   const text = `(await ${store}.get(${key}))?.messages ?? []`;

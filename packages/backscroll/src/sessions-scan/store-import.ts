@@ -25,10 +25,15 @@ export function storeImport(file: SourceFile, store: string): StoreImport {
 }
 
 /**
- * Whether `import` is what this file does: a file that has none, and exports nothing so, may be CommonJS, and one `import`
- * would make it another kind of module, or none that runs.
+ * Why a file cannot import the store; null when it can. One without any `import` and `export` may be CommonJS, which one
+ * `import` would make another kind of module, or none that runs.
  */
-export function isModule({ path, root }: SourceFile): boolean {
+export function whyNoImport(file: SourceFile): string | null {
+  if (directivesOf(file).some((directive) => /^.use client/.test(textOf(directive)))) return "it runs in the browser";
+  return isModule(file) ? null : "it may be CommonJS, and would need an `import`";
+}
+
+function isModule({ path, root }: SourceFile): boolean {
   if (/\.[mc][jt]s$/.test(path)) return /\.m[jt]s$/.test(path);
   return root.children.some(({ kind }) => kind === "import_statement" || kind === "export_statement");
 }
@@ -75,7 +80,7 @@ function importEdit(
   const newline = newlineOf(file.text);
   const last = imports.at(-1);
   const line = `import { ${what} } from "${specifier}"${last && !textOf(last).endsWith(";") ? "" : ";"}`;
-  const before = last ?? lastDirective(file);
+  const before = last ?? directivesOf(file).at(-1);
   if (before) {
     const at = endOfLine(file.text, before.end);
     return { start: at, end: at, text: newline + line };
@@ -90,12 +95,12 @@ function suffixOf(text: string): string {
 }
 
 /** `"use server"` counts only above everything else. */
-function lastDirective({ root }: SourceFile): Node | undefined {
-  const others = root.children.findIndex(({ kind, children }) => {
-    return kind !== "hash_bang_line" && !(kind === "expression_statement" && children[0]?.kind === "string");
+function directivesOf({ root }: SourceFile): readonly Node[] {
+  const statements = root.children.filter(({ kind }) => kind !== "hash_bang_line");
+  const others = statements.findIndex(({ kind, children }) => {
+    return kind !== "expression_statement" || children[0]?.kind !== "string";
   });
-  const directives = others === -1 ? root.children : root.children.slice(0, others);
-  return directives.findLast(({ kind }) => kind === "expression_statement");
+  return others === -1 ? statements : statements.slice(0, others);
 }
 
 // What has to stay first: `#!`, `// @ts-check`, a licence; a comment right above a statement is that one's.

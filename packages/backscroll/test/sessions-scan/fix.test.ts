@@ -43,6 +43,33 @@ module.exports = { end };
   expect(alone.onlyMarked).toEqual([{ file: "b.js", why: "it may be CommonJS, and would need an `import`" }]);
 });
 
+test("--fix only marks a file that runs in the browser", async () => {
+  const { after, onlyMarked } = await fix({ "a.js": `"use client";\nimport a from "a";\n${SESSIONS}${ADD}` });
+
+  expect(after["a.js"]).not.toContain("store.append");
+  expect(onlyMarked).toEqual([{ file: "a.js", why: "it runs in the browser" }]);
+});
+
+test("--fix rewrites a dictionary of lists", async () => {
+  const { after } = await fix({
+    "a.js": `import a from "a";
+const chats = {};
+export async function chat(id, content) {
+  if (!chats[id]) chats[id] = [];
+  chats[id].push({ role: "user", content });
+  const history = chats[id] || [];
+  return history;
+}
+`,
+  });
+
+  expect(after["a.js"]).toContain(`  await store.create(id);
+  await store.append(id, { role: "user", content });
+  const history = (await store.get(id))?.messages ?? [];
+  return history;
+`);
+});
+
 test("--fix gives the store a name that the file does not have", async () => {
   const head = `import session from "express-session";
 const sessionStore = new RedisStore();
