@@ -12,6 +12,8 @@ export interface Expression {
   readonly before: string;
   readonly part: string;
   readonly after: string;
+  /** what comes after the use itself: ` ?? []` of `messages.slice(-2) ?? []` */
+  readonly rest: string;
   /** one message, and no list of some: `messages[-1]`, `.at(-1)` */
   readonly isOne: boolean;
   /** `id not in sessions` */
@@ -29,6 +31,8 @@ export interface Beginning {
   readonly items: readonly string[];
   /** null: an empty context, or none */
   readonly context: string | null;
+  /** sessions by id, of which each is to begin so: of `SESSIONS.update(…)` */
+  readonly all: string | null;
 }
 
 /** @param holdsLists the dictionary's values are the lists of messages themselves */
@@ -44,6 +48,7 @@ export function expressionOf({ node, details }: FoundUse, dictionary: string, ho
     part: textOf(part),
     // What is not null for the compiler is not asked for.
     after: file.text.slice(part.end, whole.end).replace(/^!(?!=)/, ""),
+    rest: file.text.slice(node.end, whole.end),
     isOne: view.is === "index" || (view.is === "call" && textOf(view.callee).endsWith(".at")),
     isNegated: view.is === "membership" && /^\s*not\s/.test(file.text.slice(view.item.end, view.container.start)),
     pattern: target?.kind === "object_pattern" ? textOf(target) : null,
@@ -53,6 +58,11 @@ export function expressionOf({ node, details }: FoundUse, dictionary: string, ho
 export function beginningOf({ node, details }: FoundUse): Beginning {
   const view = viewOf(node);
   const isGuarded = isInCondition(node);
+  if (view.is === "call" && details.all === true) {
+    const pairs = [...view.named].map(([key, value]) => `"${key}": ${textOf(value)}`);
+    const all = view.args[0] ? textOf(view.args[0]) : `{${pairs.join(", ")}}`;
+    return { isConditional: false, isGuarded, items: [], context: null, all };
+  }
   if (view.is === "call" && textOf(view.callee).endsWith(".setdefault")) {
     return { isConditional: true, isGuarded, ...contentOf(view.args[1]) };
   }
@@ -62,14 +72,14 @@ export function beginningOf({ node, details }: FoundUse): Beginning {
   if (view.is === "assign" && /^(\?\?|\|\|)=$/.test(view.operator)) {
     return { isConditional: true, isGuarded, ...contentOf(value ?? undefined) };
   }
-  return { isConditional: false, isGuarded, items: details.items ?? [], context: details.value ?? null };
+  return { isConditional: false, isGuarded, items: details.items ?? [], context: details.value ?? null, all: null };
 }
 
 /** The messages and the context of a new session. */
-function contentOf(node: Node | undefined): { items: readonly string[]; context: string | null } {
+function contentOf(node: Node | undefined): Pick<Beginning, "items" | "context" | "all"> {
   const view = node && viewOf(bare(node));
-  if (view?.is === "list") return { items: view.items.map(textOf), context: null };
-  if (view?.is !== "dictionary") return { items: [], context: null };
+  if (view?.is === "list") return { items: view.items.map(textOf), context: null, all: null };
+  if (view?.is !== "dictionary") return { items: [], context: null, all: null };
   const filled = view.entries.filter((entry) => !isEmptyLiteral(entry.value));
   const messages = filled.find(({ key }) => key !== null && isMessagesField(key));
   const list = messages && viewOf(bare(messages.value));
@@ -77,6 +87,7 @@ function contentOf(node: Node | undefined): { items: readonly string[]; context:
   return {
     items: list?.is === "list" ? list.items.map(textOf) : [],
     context: context ? textOf(context.value) : null,
+    all: null,
   };
 }
 

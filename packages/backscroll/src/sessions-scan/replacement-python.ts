@@ -34,9 +34,9 @@ export function pythonCode(use: Use): string {
         return `${set(variable, call(`get(${key})`))}  # None when there is none\n${call(`delete(${key})`)}`;
       return call(`delete(${key})`);
     case "iterate":
-      return `for session_id in ${call("ids()")}:\n    session = ${call("get(session_id)")}`;
+      return iterate(use, call);
     case "context-read":
-      return set(variable, around(expression, call(`context(${key})`)));
+      return readContext(use, key, call);
     case "context-write":
       return contextWrite(details, key, call);
     default:
@@ -76,8 +76,34 @@ function read({ place, expression }: Use, call: string, none: "[]" | "None"): st
   return before === "" && after === "" && other === undefined ? `${code}  # ${none} when there is none` : code;
 }
 
+/** A context is a `dict`: what had been an attribute is a key. */
+function readContext({ details, place, expression }: Use, key: string, call: Call): string {
+  const context = call(`context(${key})`);
+  const { before, after } = expression;
+  const [, name, other] = /^\.setdefault\(([^,()]+),\s*(.*)\)$/s.exec(after) ?? [];
+  if (name !== undefined && other !== undefined) {
+    const written = call(`update_context(${key}, {${name}: ${inside(context)}.get(${name}, ${other})})`);
+    return place.variable === null ? written : `${written}\n${place.variable} = ${inside(context)}[${name}]`;
+  }
+  const { field } = details;
+  const isAttribute = field != null && new RegExp(`^\\.${field}(?![\\w(])`).test(after);
+  const found = isAttribute ? `["${field}"]${after.slice(field.length + 1)}` : after;
+  return set(place.variable, around({ ...expression, before, after: found }, context));
+}
+
+function iterate({ place, expression: { part } }: Use, call: Call): string {
+  const ids = call("ids()");
+  if (part.startsWith("len(")) return set(place.variable, `len(${ids})`);
+  if (/^(list|sorted|set|tuple)\([^()]*\)$|\.keys\(\)$/.test(part)) return set(place.variable, ids);
+  return `for session_id in ${ids}:\n    session = ${call("get(session_id)")}`;
+}
+
 function begin({ beginning, place, holdsLists }: Use, key: string, call: Call): string {
-  const { items, context, isConditional, isGuarded } = beginning;
+  const { items, context, isConditional, isGuarded, all } = beginning;
+  if (all !== null) {
+    const content = holdsLists ? "session" : 'session["messages"], session.get("context")';
+    return `for session_id, session in (${all}).items():\n    ${call(`begin(session_id, ${content})`)}`;
+  }
   const content = [
     ...(items.length > 0 ? [`messages=[${items.join(", ")}]`] : []),
     ...(context === null ? [] : [`context=${context}`]),

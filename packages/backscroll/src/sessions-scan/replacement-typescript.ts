@@ -17,11 +17,11 @@ export function typescriptCode(use: Use): string {
     case "check":
       return set(variable, `(await store.has(${key}))`);
     case "append":
-      return withRoles(`await store.append(${key}, ${messagesArgument(details.items)});`, details.items, "//");
+      return append(use, key);
     case "last-n":
       return expression.isOne
         ? set(variable, `(await store.get(${key}, { limit: 1 }))?.messages.at(-1)`)
-        : set(variable, `(await store.get(${key}, { limit: ${details.limit} }))?.messages ?? []`);
+        : readLast(use, key);
     case "read":
       return details.messages === true || use.holdsLists ? readMessages(use, key) : readSession(use, key);
     case "clear":
@@ -33,7 +33,7 @@ export function typescriptCode(use: Use): string {
     case "delete":
       return details.all ? `${EACH} await store.clear(id);` : `await store.clear(${key});`;
     case "iterate":
-      return `${EACH} {\n  const session = await store.get(id);\n}`;
+      return iterate(expression.part);
     case "context-read":
       return set(variable, around(expression, `await store.getContext(${key})`));
     case "context-write":
@@ -49,16 +49,38 @@ export function messagesArgument(items: readonly string[] = []): string {
   return items.length === 1 && first !== undefined && !first.startsWith("...") ? first : `[${items.join(", ")}]`;
 }
 
+/** `sessions.get(id)?.messages.push(m)` does nothing without a session; the store would begin one. */
+function append({ details, expression }: Use, key: string): string {
+  const asks = mayBeNone(expression) ? `if (await store.has(${key})) ` : "";
+  return withRoles(`${asks}await store.append(${key}, ${messagesArgument(details.items)});`, details.items, "//");
+}
+
+function mayBeNone({ part, after }: Expression): boolean {
+  return part.includes("?.") || after.startsWith("?.");
+}
+
+function readLast({ details, place, expression }: Use, key: string): string {
+  const found = `(await store.get(${key}, { limit: ${details.limit} }))?.messages`;
+  const { rest, after } = expression;
+  if (DEFAULT.test(rest)) return set(place.variable, found + rest);
+  const isNone = mayBeNone(expression) && !DEFAULT.test(after);
+  return isNone
+    ? `${set(place.variable, found)} // undefined when there is none`
+    : set(place.variable, `${found} ?? []`);
+}
+
+const DEFAULT = /^\s*(\?\?|\|\|)/;
+
 /** Without a session, what had no messages has none, and what had failed finds an empty list. */
 function readMessages({ place, expression, holdsLists }: Use, key: string): string {
-  const { before, part, after, pattern } = expression;
+  const { before, after, pattern } = expression;
   if (pattern !== null) return apart(pattern, key);
   const found = `(await store.get(${key}))?.messages`;
-  if (/^\s*(\?\?|\|\|)/.test(after)) return set(place.variable, `${before}${found}${after}`);
+  if (DEFAULT.test(after)) return set(place.variable, `${before}${found}${after}`);
   const isAlone = before === "" && after === "";
-  const mayBeNone = part.includes("?.") || after.startsWith("?.") || (isAlone && holdsLists);
-  if (isAlone && mayBeNone) return `${set(place.variable, found)} // undefined when there is none`;
-  if (mayBeNone) return set(place.variable, `${before}${found}${after}`);
+  const isOptional = mayBeNone(expression) || (isAlone && holdsLists);
+  if (isAlone && isOptional) return `${set(place.variable, found)} // undefined when there is none`;
+  if (isOptional) return set(place.variable, `${before}${found}${after}`);
   return set(place.variable, isAlone ? `${found} ?? []` : `${before}(${found} ?? [])${after}`);
 }
 
@@ -119,6 +141,12 @@ function storeFrom(file: string): string {
 }
 
 const EACH = "for await (const id of store.ids())";
+
+function iterate(part: string): string {
+  if (part.endsWith(".size")) return `let count = 0;\n${EACH} count += 1;`;
+  if (/^Object\.keys\(|\.keys\(\)$/.test(part)) return `const ids = [];\n${EACH} ids.push(id);`;
+  return `${EACH} {\n  const session = await store.get(id);\n}`;
+}
 
 function property(field: string): string {
   return isName(field) ? field : JSON.stringify(field);

@@ -29,6 +29,8 @@ const RECORDS: readonly (readonly [code: string, fails?: true])[] = [
   ["const result = sessions[id].messages.slice(-1);", true],
   ["const result = sessions[id].messages.at(-1);", true],
   ["const result = sessions[id].messages.slice(1);", true],
+  ["const result = sessions[id]?.messages.slice(-2);"],
+  ["const result = sessions[id]?.messages.slice(-(1 + 1)) ?? [];"],
   ['const result = sessions[id].messages.filter((m) => m.role !== "system");', true],
   ['const result = sessions[id].messages.findIndex((m) => m.role === "user");', true],
   ['const result = (sessions[id]?.messages || []).filter((m) => m.role === "user");'],
@@ -43,6 +45,7 @@ const LISTS: readonly (readonly [code: string, fails?: true])[] = [
   ["const result = chats[id]?.length;"],
   ["const result = (chats[id] ?? []).map((m) => m.content);"],
   ["const result = chats[id].slice(-2);", true],
+  ["const result = chats[id]?.slice(-2);"],
   ["const result = chats[id][0];", true],
 ];
 
@@ -104,6 +107,26 @@ export async function f(id, system) {
   }
 });
 
+test("a replacement in TypeScript begins no session where `?.` did not", async ({ services }) => {
+  const store = services.sessionStore({ user: ADA });
+  const uses = await usesIn(
+    "a.js",
+    `const sessions = new Map();
+export async function f(id) {
+  sessions.get(id)?.messages.push({ role: "user", content: "Hi" });
+}
+`,
+  );
+  const use = uses.find(({ pattern }) => pattern === "append");
+  const run = runInThisContext(`(async (store, id) => { ${replacementFor(use!).code} })`);
+
+  await run(store, "s");
+  expect(await store.has("s")).toBe(false);
+  await store.create("s");
+  await run(store, "s");
+  expect(await store.get("s")).toMatchObject({ messages: [MESSAGES[1]] });
+});
+
 test("of a list, and of an object without a role, the replacement says what a message needs", async () => {
   const code = `const chats = {};
 export function f(id, text) {
@@ -137,11 +160,18 @@ const PYTHON = [
   'result = SESSIONS[sid]["context"][key]',
   'SESSIONS[sid]["context"].update(**changes)',
   'SESSIONS[sid]["context"]["turns"] = 1',
+  'result = SESSIONS[sid]["context"].setdefault("lang", "en")',
+  'result = SESSIONS[sid]["context"].setdefault("lang", "it")',
+  "result = len(SESSIONS)",
+  "result = list(SESSIONS)",
   'del SESSIONS[sid]["context"]["city"]',
   'result = SESSIONS[sid]["context"]',
   'result = SESSIONS[sid]["messages"]',
   'SESSIONS[sid] = {"messages": [{"role": "system", "content": "Anew"}], "context": {}}',
   'result = SESSIONS.get(sid, {}).get("messages", [])',
+  'SESSIONS.update({"other": {"messages": [{"role": "user", "content": "Hi"}], "context": {"a": 1}}})',
+  'result = SESSIONS["other"]["messages"]',
+  "SESSIONS.pop('other')",
   "result = SESSIONS.pop(sid)",
   "result = sid in SESSIONS",
 ];
