@@ -13,7 +13,7 @@ export interface LegacyDictionary {
 export function typescriptSetup(dictionaries: readonly LegacyDictionary[]): string {
   const [only] = dictionaries.length === 1 ? dictionaries : [];
   const moved = only && movedHere(only);
-  return `// session-store.ts
+  return `// session-store.ts: an ES module, for it awaits; in CommonJS the store is a promise (docs/migrate.md, step 1)
 import { createBackscroll${only?.holdsLists === true ? ", legacyDictionary" : ""} } from "backscroll";
 
 /** As your dictionary has them. */
