@@ -30,7 +30,7 @@ export function safeRewrite(use: Use, at: Surroundings): Edit | null {
 
 function rewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
   const { details, place, pattern } = use;
-  if (details.key == null || details.isAlias === true || !place.mayAwait) return null;
+  if (details.key == null || details.isAlias === true || !place.mayAwait || hasNumbers(use, uses)) return null;
   const statement = statementOf(node);
   switch (pattern) {
     case "append":
@@ -49,6 +49,12 @@ function rewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
     default:
       return null;
   }
+}
+
+/** Its ids are numbers, and the store's are texts. */
+function hasNumbers({ declaredAt }: Use, uses: readonly Use[]): boolean {
+  const made = uses.find((use) => use.declaredAt === declaredAt && use.pattern === "declare");
+  return made !== undefined && /\b(Map|Record)<\s*number\b|\[\s*\w+\s*:\s*number\s*\]/.test(made.code);
 }
 
 function statementOf(node: Node): Node | null {

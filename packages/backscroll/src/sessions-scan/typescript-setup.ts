@@ -24,7 +24,7 @@ export const store = backscroll.sessionStore<Message>({
   user: "you@localhost", // whose sessions they are; with users of your own, each request takes store.with({ user })
 ${only ? legacy(only, moved !== null) : ""}});
 
-// What it does; ids are the ones that your dictionary has:
+// What it does; ids are the ones that your dictionary has, as text: of a number, String(id)
 //   has(id), get(id, { limit? })                the newest messages, the oldest of them first, and the context; or undefined
 //   create(id), append(id, message or messages) begin the session when there is none
 //   getContext(id), updateContext(id, changes)  what is not named stays; setContext(id, context) replaces it

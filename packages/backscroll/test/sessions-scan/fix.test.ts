@@ -50,6 +50,15 @@ test("--fix only marks a file that runs in the browser", async () => {
   expect(onlyMarked).toEqual([{ file: "a.js", why: "it runs in the browser" }]);
 });
 
+test("--fix only marks what is done with ids that are numbers", async () => {
+  const chats = "const sessions = new Map<number, { messages: Message[] }>();\n";
+  const { after } = await fix({
+    "a.ts": `import a from "a";\n${chats}${ADD.replace("id, content", "id: number, content: string")}`,
+  });
+
+  expect(after["a.ts"]).toContain("  // backscroll: append: save the message\n  sessions.get(id)");
+});
+
 test("--fix rewrites a dictionary of lists", async () => {
   const { after } = await fix({
     "a.js": `import a from "a";
