@@ -8,7 +8,7 @@ import { scopesOf } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
 import { createSourceTree, type SourceTree } from "./source-tree.ts";
 import { enclosing } from "./surroundings.ts";
-import { type Language, type Node, textOf } from "./tree.ts";
+import { ancestor, type Language, type Node, textOf } from "./tree.ts";
 import { viewOf } from "./view.ts";
 import { holdsLists } from "./writes.ts";
 import { speaksOfConversations } from "./vocabulary.ts";
@@ -139,7 +139,9 @@ function toFinding(dictionary: Dictionary): Finding {
   if (!verdict.isSessions) {
     return { dictionary: null, uses: [], leftOut: verdict.doubt === null ? null : { ...at, why: verdict.doubt } };
   }
-  const uses = withoutDoubles(dictionary.uses).map((use) => toUse(dictionary, use));
+  const uses = withoutDoubles(dictionary.uses.filter(({ node }) => !isGivenToStore(node))).map((use) =>
+    toUse(dictionary, use),
+  );
   return { dictionary: { ...at, uses: uses.length }, uses, leftOut: null };
 }
 
@@ -168,6 +170,16 @@ function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
     seen.add(key);
     return true;
   });
+}
+
+/** `sessionStore({ legacy: sessions })`: that is what becomes of it. */
+function isGivenToStore(node: Node): boolean {
+  return (
+    ancestor(node, (up) => {
+      const view = viewOf(up);
+      return view.is === "call" && textOf(view.callee).endsWith(".sessionStore");
+    }) !== null
+  );
 }
 
 /** What stands inside of `push({ content: await ask(messages) })` is read. */

@@ -275,3 +275,27 @@ ${ADD}`,
   sessions.get(id)?.messages.push(`);
   expect(stillUsed).toEqual(["sessions (a.js:2)"]);
 });
+
+test("--fix goes on when the dictionary is beside the store, as its `legacy`", async () => {
+  const setUp = (legacy: string): string => `import { createBackscroll, legacyDictionary } from "backscroll";
+export ${SESSIONS}const backscroll = await createBackscroll();
+export const store = backscroll.sessionStore({ user: "ada@example.com", legacy: ${legacy} });
+`;
+  for (const legacy of ["sessions", "legacyDictionary(sessions, { create: () => [] })"]) {
+    const { after, stillUsed } = await fix({
+      "session-store.ts": setUp(legacy),
+      "a.js": `import { sessions, store } from "./session-store.ts";
+${ADD}export async function read(id) {
+  return sessions.get(id)?.messages ?? [];
+}
+`,
+    });
+
+    expect(after["a.js"]).toBe(`import { sessions, store } from "./session-store.ts";
+${ADDED}export async function read(id) {
+  return (await store.get(id))?.messages ?? [];
+}
+`);
+    expect(stillUsed).toEqual([]);
+  }
+});
