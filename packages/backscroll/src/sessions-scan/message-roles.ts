@@ -1,3 +1,8 @@
+/** The roles, and the other words for them, that a store takes. */
+export const ROLE_WORDS: ReadonlySet<string> = new Set(
+  "user assistant system tool human ai bot model developer function".split(" "),
+);
+
 /** A line of code that saves messages, and, where one of them has no role, what it needs. */
 export function withRoles(code: string, items: readonly string[] = [], comment: "//" | "#"): string {
   if (!items.some(lacksRole)) return code;

@@ -1,3 +1,4 @@
+import { ROLE_WORDS } from "./message-roles.ts";
 import { messagesArgument } from "./replacement-typescript.ts";
 import type { Use } from "./scan.ts";
 import { type Node, textOf } from "./tree.ts";
@@ -93,8 +94,6 @@ function continuesStatement({ start, text }: Edit, node: Node): boolean {
   return beginsStatement && !/(^|[;{])\s*$/.test(node.file.text.slice(0, start));
 }
 
-const MESSAGE_KEYS = new Set(["role", "content"]);
-
 /** `….push({ role, content })`: what a message has besides may be no JSON, and a `Date` would come back as text. */
 function appendsLiterals(node: Node): boolean {
   const view = viewOf(node);
@@ -104,8 +103,18 @@ function appendsLiterals(node: Node): boolean {
   return view.args.every((argument) => {
     const item = viewOf(argument);
     if (item.is !== "dictionary" || item.spreads.length > 0 || item.entries.length !== 2) return false;
-    return item.entries.every(({ key, value }) => MESSAGE_KEYS.has(key ?? "") && value.kind !== "method_definition");
+    return item.entries.every(({ key, value }) => {
+      if (key === "role") return hasKnownRole(value);
+      return key === "content" && value.kind !== "method_definition";
+    });
   });
+}
+
+/** The store refuses a word that it does not know; what a variable holds is not known here. */
+function hasKnownRole(value: Node): boolean {
+  const view = viewOf(bare(value));
+  if (view.is === "conditional") return hasKnownRole(view.yes) && hasKnownRole(view.no);
+  return view.is === "text" && ROLE_WORDS.has(view.value);
 }
 
 /** `sessions.get(id)?.messages.push(…)` does nothing where there is no session; the store would begin one. */
@@ -119,6 +128,8 @@ function guard(use: Use, node: Node, store: string): Edit | null {
   const test = not && viewOf(not).is === "test" && not.kind === "unary_expression" ? not.parent : null;
   const statement = test?.kind === "parenthesized_expression" ? test.parent : null;
   if (statement?.kind !== "if_statement" || statement.children.length !== 2) return null;
+  // A comment in it would be lost.
+  if (/\/[/*]/.test(textOf(statement))) return null;
   const only = onlyStatement(statement.children[1]!);
   const made = only && createdValue(only, use);
   return made && isEmptySession(made) ? replaced(statement, `await ${store}.create(${use.details.key});`) : null;

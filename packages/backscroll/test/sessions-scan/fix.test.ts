@@ -59,6 +59,35 @@ test("--fix only marks what is done with ids that are numbers", async () => {
   expect(after["a.ts"]).toContain("  // backscroll: append: save the message\n  sessions.get(id)");
 });
 
+test("--fix appends only roles that the store takes for certain", async () => {
+  const push = (role: string): string => `  sessions.get(id).messages.push({ ${role}, content });\n`;
+  const { after } = await fix({
+    "a.js": `import a from "a";
+${SESSIONS}export async function add(id, role, content) {
+${push("role")}${push('role: "agent"')}${push('role: "human"')}${push('role: a ? "user" : "assistant"')}}
+`,
+  });
+
+  expect(after["a.js"]).toContain(
+    ["role", 'role: "agent"'].map((role) => `  // backscroll: append: save the message\n${push(role)}`).join(""),
+  );
+  expect(after["a.js"]).toContain('  await store.append(id, { role: "human", content });\n');
+  expect(after["a.js"]).toContain('  await store.append(id, { role: a ? "user" : "assistant", content });\n');
+});
+
+test("--fix loses no comment", async () => {
+  const begin = `  if (!sessions.has(id)) {
+    // The system prompt comes later.
+    sessions.set(id, { messages: [], context: {} });
+  }
+`;
+  const { after } = await fix({
+    "a.js": `import a from "a";\n${SESSIONS}export async function f(id) {\n${begin}}\n${ADD}`,
+  });
+
+  expect(after["a.js"]).toContain("    // The system prompt comes later.\n");
+});
+
 test("--fix rewrites a dictionary of lists", async () => {
   const { after } = await fix({
     "a.js": `import a from "a";

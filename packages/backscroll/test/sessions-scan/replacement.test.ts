@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
+import { knownRole } from "../../src/domain/session-message.ts";
+import { ROLE_WORDS } from "../../src/sessions-scan/message-roles.ts";
 import { createParser } from "../../src/sessions-scan/parser.ts";
 import { PYTHON_SETUP } from "../../src/sessions-scan/python-setup.ts";
 import { replacementFor } from "../../src/sessions-scan/replacement.ts";
@@ -54,4 +56,12 @@ test("every replacement of the corpus is code in its language, and calls what th
   const known = [...PYTHON_SETUP.matchAll(/^ {4}def ([a-z]\w*)\(self/gm)].map(([, name]) => name);
   expect(known).toEqual(expect.arrayContaining([...methods]));
   expect(methods.size).toBeGreaterThan(6);
+});
+
+test("the scan, and Python's store, know the words for roles that the library knows", () => {
+  for (const word of ROLE_WORDS) {
+    const ours = new RegExp(`"${word}": "(\\w+)"`).exec(PYTHON_SETUP)?.[1] ?? word;
+    expect(ours, word).toBe(knownRole(word));
+  }
+  expect(knownRole("agent")).toBeUndefined();
 });
