@@ -121,12 +121,17 @@ async function fixCommand(
   result: ScanResult,
   { directory, yes = false, store = "session-store" }: ScanOptions,
 ): Promise<void> {
-  const plan = await planFix(directory, result, { store });
+  const changed = [...(await changedSinceCommit(terminal, directory))];
+  const leaveAlone = new Map(changed.map((file) => [file, "it has changes that are not committed"]));
+  const plan = await planFix(directory, result, { store, leaveAlone });
+  const { files, stillUsed, tooMany } = plan;
   for (const { file, why } of plan.skipped) terminal.warn(`${file} is left alone: ${why}`);
-  const changed = await changedSinceCommit(terminal, directory);
-  const files = plan.files.filter(({ file }) => !changed.has(file));
-  for (const { file } of plan.files) {
-    if (changed.has(file)) terminal.warn(`${file} is left alone: it has changes that are not committed`);
+  for (const { file, why } of plan.onlyMarked) terminal.warn(`${file} is only marked: ${why}`);
+  if (tooMany.length > 0) {
+    terminal.warn(
+      `Nothing is rewritten: ${tooMany.join(", ")} are ${tooMany.length} dictionaries, and in one store sessions with the ` +
+        "same id would be one session. Scan a directory that has one of them, or move them by hand",
+    );
   }
   if (files.length === 0) return terminal.say("Nothing to change.");
   if (terminal.json) terminal.data(`${JSON.stringify({ files: files.map(toFixJson) }, null, 2)}\n`);
@@ -140,6 +145,11 @@ async function fixCommand(
   );
   if (files.some(({ rewritten }) => rewritten > 0))
     terminal.say(`They import ${store}: MIGRATION.md says what is in it.`);
+  if (stillUsed.length > 0) {
+    terminal.say(
+      `Still used beside the store: ${stillUsed.join(", ")}. Until nothing is marked, it has to be its \`legacy\`.`,
+    );
+  }
 }
 
 function toFixJson({ file, rewritten, marked, before, after }: FixedFile): unknown {

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { join, posix } from "node:path";
-import { createParser } from "./parser.ts";
+import { join } from "node:path";
+import { createParser, type Parser } from "./parser.ts";
 import type { Pattern } from "./dictionary.ts";
 import { replacementFor } from "./replacement.ts";
 import { type Edit, safeRewrite } from "./safe-rewrites.ts";
 import type { ScanResult, Use } from "./scan.ts";
+import { isShadowed, newlineOf, type StoreImport, storeImport, whyNoImport } from "./store-import.ts";
 import { descendants, type Node, type SourceFile } from "./tree.ts";
 import { usesByFile } from "./mapping-document.ts";
 
@@ -21,53 +22,122 @@ export interface FixPlan {
   readonly files: readonly FixedFile[];
   /** files that are left alone, and why */
   readonly skipped: readonly { readonly file: string; readonly why: string }[];
+  /** files in which nothing is rewritten, and why */
+  readonly onlyMarked: readonly { readonly file: string; readonly why: string }[];
+  /** The dictionaries, as `name (file:line)`, that are too many for one store: then nothing is rewritten. */
+  readonly tooMany: readonly string[];
+  /** the dictionaries that are used beside the store: it has to write them, too */
+  readonly stillUsed: readonly string[];
 }
 
 const MARKER = "backscroll:";
+const BOM = "\uFEFF";
 
 /**
  * What `--fix` would change. TypeScript and JavaScript whose meaning is certain is rewritten; every other place gets a comment
  * above it. Nothing is written.
  *
  * Messages go to the store first: it writes to the dictionary as well, so whatever still reads that misses nothing. What reads
- * follows only where everything that writes to the same dictionary does.
+ * follows only where everything that writes to the same dictionary does. Two dictionaries may have a session by the same id,
+ * and a store has one: nothing is rewritten then.
  *
  * @param store the module that exports `store`, relative to the directory, without extension
+ * @param leaveAlone files that are not to be changed, and why
  */
-export async function planFix(directory: string, { uses }: ScanResult, { store }: { store: string }): Promise<FixPlan> {
+export async function planFix(
+  directory: string,
+  { uses }: ScanResult,
+  { store, leaveAlone = new Map() }: { store: string; leaveAlone?: ReadonlyMap<string, string> },
+): Promise<FixPlan> {
   const parser = await createParser();
-  const drafts: Draft[] = [];
+  const sources: Source[] = [];
   for (const [path, found] of usesByFile(uses)) {
-    const file = parser.parse(path, await readFile(join(directory, path), "utf8"));
-    drafts.push({ file, found, certain: certainEdits(file, found, uses) });
+    const text = await readFile(join(directory, path), "utf8");
+    const bom = text.startsWith(BOM) ? BOM : "";
+    const file = parser.parse(path, text.slice(bom.length));
+    sources.push({ file, bom, found, store: storeImport(file, store) });
   }
-  const behind = dictionariesLeftBehind(drafts);
-  const files: FixedFile[] = [];
-  const skipped: { file: string; why: string }[] = [];
-  for (const draft of drafts) {
-    const { path: file, text: before, brokenLines } = draft.file;
-    const plan = planFile(draft, { behind, store });
-    if (plan.after === before) continue;
-    const isWhole = parser.parse(file, plan.after).brokenLines.length <= brokenLines.length;
-    if (isWhole) files.push({ file, before, ...plan });
-    else skipped.push({ file, why: "would not parse any more" });
+  const tooMany = severalDictionaries(uses);
+  const skipped = new Map(leaveAlone);
+  for (;;) {
+    const plan = planAll(sources, { uses, skipped, rewrites: tooMany.length === 0 });
+    const broken = plan.files.filter((file) => !isWhole(parser, file, sources));
+    // What reads the dictionary in other files counts on what is written in this one.
+    if (broken.length === 0) return { ...plan, tooMany };
+    for (const { file } of broken) skipped.set(file, "would not parse any more");
   }
-  return { files, skipped };
+}
+
+/** A file, and how it comes to the store. */
+interface Source {
+  readonly file: SourceFile;
+  readonly bom: string;
+  readonly found: readonly Use[];
+  readonly store: StoreImport;
 }
 
 /** A file, and the edits that are certain taken each by itself. */
-interface Draft {
-  readonly file: SourceFile;
-  readonly found: readonly Use[];
+interface Draft extends Source {
   readonly certain: ReadonlyMap<Use, Edit>;
 }
 
-function certainEdits(file: SourceFile, found: readonly Use[], uses: readonly Use[]): Map<Use, Edit> {
+function severalDictionaries(uses: readonly Use[]): readonly string[] {
+  const named = uses
+    .filter(({ language }) => language !== "python")
+    .map(({ dictionary, declaredAt }) => `${dictionary} (${declaredAt})`);
+  const all = [...new Set(named)];
+  return all.length > 1 ? all : [];
+}
+
+function planAll(
+  sources: readonly Source[],
+  { uses, skipped, rewrites }: { uses: readonly Use[]; skipped: ReadonlyMap<string, string>; rewrites: boolean },
+): Omit<FixPlan, "tooMany"> {
+  const drafts = sources.map((source): Draft => {
+    const isCertain = rewrites && !skipped.has(source.file.path) && whyNoImport(source.file) === null;
+    return { ...source, certain: isCertain ? certainEdits(source, uses) : new Map() };
+  });
+  const behind = dictionariesLeftBehind(drafts);
+  const planned = drafts.map((draft) => ({ draft, edits: editsOf(draft, behind) }));
+  const files = planned
+    .filter(({ draft }) => !skipped.has(draft.file.path))
+    .map(({ draft, edits }) => planFile(draft, edits))
+    .filter(({ before, after }) => after !== before);
+  const onlyMarked = drafts
+    .filter(({ file }) => rewrites && file.language !== "python" && files.some((of) => of.file === file.path))
+    .map(({ file }) => ({ file: file.path, why: whyNoImport(file) }))
+    .filter((each): each is { file: string; why: string } => each.why !== null);
+  const left = planned.flatMap(({ draft, edits }) => draft.found.filter((use) => !isCovered(use, edits)));
+  const moved = planned.flatMap(({ draft, edits }) => draft.found.filter((use) => isCovered(use, edits)));
+  const stillUsed = moved
+    .map(({ dictionary, declaredAt }) => ({ dictionary, declaredAt }))
+    .filter(({ declaredAt }) => left.some((use) => use.declaredAt === declaredAt && !KEEPS.has(use.pattern)))
+    .map(({ dictionary, declaredAt }) => `${dictionary} (${declaredAt})`);
+  return {
+    files,
+    skipped: drafts
+      .filter(({ file }) => skipped.has(file.path))
+      .map(({ file }) => ({ file: file.path, why: skipped.get(file.path)! })),
+    onlyMarked,
+    stillUsed: [...new Set(stillUsed)],
+  };
+}
+
+/** They need the dictionary to be there, and nothing in it. */
+const KEEPS = new Set<Pattern>(["declare", "import", "alias"]);
+
+function isWhole(parser: Parser, { file, after }: FixedFile, sources: readonly Source[]): boolean {
+  const before = sources.find((source) => source.file.path === file)!.file;
+  return parser.parse(file, after).brokenLines.length <= before.brokenLines.length;
+}
+
+function certainEdits({ file, found, store }: Source, uses: readonly Use[]): Map<Use, Edit> {
   const certain = new Map<Use, Edit>();
   if (file.language === "python") return certain;
-  const store = storeName(file);
   for (const use of found) {
-    const edit = safeRewrite(use, { node: nodeAt(file, use), store, uses });
+    const node = nodeAt(file, use);
+    if (!node || isShadowed(store.name, node)) continue;
+    const edit = safeRewrite(use, { node, store: store.name, uses });
     const overlaps = edit && [...certain.values()].some((other) => edit.start < other.end && other.start < edit.end);
     if (edit && !overlaps) certain.set(use, edit);
   }
@@ -89,69 +159,51 @@ function dictionariesLeftBehind(drafts: readonly Draft[]): ReadonlySet<string> {
   return behind;
 }
 
+function editsOf({ certain }: Draft, behind: ReadonlySet<string>): Edit[] {
+  return [...certain]
+    .filter(([{ pattern, declaredAt }]) => GOES_FIRST.has(pattern) || !behind.has(declaredAt))
+    .map(([, edit]) => edit);
+}
+
 function isCovered({ place }: Use, edits: Iterable<Edit>): boolean {
   return [...edits].some(({ start, end }) => start <= place.start && place.end <= end);
 }
 
-function planFile(
-  { file, found, certain }: Draft,
-  { behind, store }: { behind: ReadonlySet<string>; store: string },
-): Omit<FixedFile, "file" | "before"> {
-  const edits = [...certain]
-    .filter(([{ pattern, declaredAt }]) => GOES_FIRST.has(pattern) || !behind.has(declaredAt))
-    .map(([, edit]) => edit);
+function planFile({ file, bom, found, store }: Draft, edits: readonly Edit[]): FixedFile {
   const left = found.filter((use) => use.pattern !== "import" && !isCovered(use, edits));
   const markers = markersFor(file, left, edits);
-  const name = storeName(file);
-  const needsImport = edits.some(({ text }) => text.includes(`${name}.`)) && !importsStore(file);
-  const all = [...edits, ...markers, ...(needsImport ? [importOf(file, store, name)] : [])];
-  return { after: applied(file.text, all), rewritten: edits.length, marked: markers.length };
+  const all = [...edits, ...markers, ...(edits.length > 0 && store.edit ? [store.edit] : [])];
+  return {
+    file: file.path,
+    before: bom + file.text,
+    after: bom + applied(file.text, all),
+    rewritten: edits.length,
+    marked: markers.length,
+  };
 }
 
+/** The expression: without a semicolon, its statement is at the same place. */
 function nodeAt(file: SourceFile, { place }: Use): Node | null {
-  for (const node of descendants(file.root)) if (node.start === place.start && node.end === place.end) return node;
+  for (const node of descendants(file.root)) {
+    const isThere = node.start === place.start && node.end === place.end;
+    if (isThere && !/^(program|module|expression_statement)$/.test(node.kind)) return node;
+  }
   return null;
-}
-
-/** `store`, unless the file has something by that name already. */
-function storeName(file: SourceFile): string {
-  const imported = /import \{ store(?: as (\w+))? \} from ["'][^"']*session-store/.exec(file.text);
-  if (imported) return imported[1] ?? "store";
-  return /\bstore\b/.test(file.text) ? "sessionStore" : "store";
-}
-
-function importsStore(file: SourceFile): boolean {
-  return /import \{ store(?: as \w+)? \} from/.test(file.text);
-}
-
-function importOf(file: SourceFile, store: string, name: string): Edit {
-  const relative = posix.relative(posix.dirname(file.path), store);
-  const specifier = (relative.startsWith(".") ? relative : `./${relative}`) + suffixOf(file.text);
-  const what = name === "store" ? "store" : `store as ${name}`;
-  const imports = file.root.children.filter(({ kind }) => kind === "import_statement");
-  const at = imports.at(-1)?.end;
-  const line = `import { ${what} } from "${specifier}";`;
-  if (at !== undefined) return { start: at, end: at, text: `\n${line}` };
-  const start = /^#!.*\n/.exec(file.text)?.[0].length ?? 0;
-  return { start, end: start, text: `${line}\n` };
-}
-
-/** As the file's other imports have it: `./a`, `./a.js` or `./a.ts`. */
-function suffixOf(text: string): string {
-  return /from ["']\.[^"']*(\.[mc]?[jt]s)["']/.exec(text)?.[1] ?? "";
 }
 
 /** A comment above each statement that is left, once. */
 function markersFor(file: SourceFile, left: readonly Use[], edits: readonly Edit[]): Edit[] {
   const comment = file.language === "python" ? "#" : "//";
   const byLine = Map.groupBy(left, ({ place }) => lineStart(file, place.statement.start));
-  return [...byLine].flatMap(([at, uses]) => {
-    if (at === null || isInside(at, edits) || isMarked(file, at)) return [];
-    const indent = /^[ \t]*/.exec(file.text.slice(at))![0];
+  return [...byLine].flatMap(([line, uses]) => {
+    const at = line === null ? null : aboveDirections(file.text, line);
+    if (line === null || at === null || isInside(at, edits) || isMarked(file, at)) return [];
+    const indent = /^[ \t]*/.exec(file.text.slice(line))![0];
     const patterns = [...new Set(uses.map(({ pattern }) => pattern))].join(", ");
     const [first] = uses;
     const what = uses.length === 1 && first ? `${patterns}: ${lowerFirst(replacementFor(first).what)}` : patterns;
-    return [{ start: at, end: at, text: `${indent}${comment} ${MARKER} ${what.replaceAll(/\s+/g, " ")}\n` }];
+    const marker = `${indent}${comment} ${MARKER} ${what.replaceAll(/\s+/g, " ")}`;
+    return [{ start: at, end: at, text: marker + newlineOf(file.text) }];
   });
 }
 
@@ -167,6 +219,12 @@ function lineStart(file: SourceFile, start: number): number | null {
     if (!up) return null;
     at = up.start;
   }
+}
+
+/** `// eslint-disable-next-line` and the like speak of the line below them. */
+function aboveDirections(text: string, at: number): number {
+  const [above] = /(?:[ \t]*(?:\/\/|\/\*|#)[^\n]*(?:ignore|disable|expect-error)[^\n]*\n)*$/.exec(text.slice(0, at))!;
+  return at - above.length;
 }
 
 function statementAround(node: Node): Node | null {

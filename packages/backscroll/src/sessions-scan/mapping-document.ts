@@ -1,8 +1,8 @@
 import { PATTERNS, type Pattern } from "./dictionary.ts";
-import { PYTHON_SETUP } from "./replacement-python.ts";
-import { TYPESCRIPT_SETUP } from "./replacement-typescript.ts";
+import { PYTHON_SETUP } from "./python-setup.ts";
 import { type Replacement, replacementFor } from "./replacement.ts";
 import type { ScanResult, Use } from "./scan.ts";
+import { type LegacyDictionary, typescriptSetup } from "./typescript-setup.ts";
 
 /** By this line a document is known that may be written anew. */
 export const DOCUMENT_HEADING = "# Leaving SESSIONS behind";
@@ -65,10 +65,29 @@ function listPart(heading: string, says: string, items: readonly string[]): stri
 }
 
 function setUp(uses: readonly Use[]): string[] {
-  const parts: string[] = [];
-  if (uses.some(({ language }) => language !== "python")) parts.push(fenced("ts", TYPESCRIPT_SETUP));
-  if (uses.some(({ language }) => language === "python")) parts.push(fenced("python", PYTHON_SETUP));
+  const inPython = uses.filter(({ language }) => language === "python");
+  const others = uses.filter(({ language }) => language !== "python");
+  const parts = [...severalPart(dictionariesOf(others)), ...severalPart(dictionariesOf(inPython))];
+  if (others.length > 0) parts.push(fenced("ts", typescriptSetup(dictionariesOf(others))));
+  if (inPython.length > 0) parts.push(fenced("python", PYTHON_SETUP));
   return parts;
+}
+
+function dictionariesOf(uses: readonly Use[]): LegacyDictionary[] {
+  return [...Map.groupBy(uses, ({ declaredAt }) => declaredAt)].map(([declaredAt, [use, ...others]]) => {
+    const made = [use!, ...others].find(({ pattern }) => pattern === "declare");
+    return { name: use!.dictionary, declaredAt, holdsLists: use!.holdsLists, code: made?.code ?? "" };
+  });
+}
+
+function severalPart(dictionaries: readonly LegacyDictionary[]): string[] {
+  if (dictionaries.length < 2) return [];
+  const names = dictionaries.map(({ name, declaredAt }) => `\`${name}\` (${declaredAt})`).join(", ");
+  return [
+    `${names} are ${dictionaries.length} dictionaries. In one store, sessions of two of them with the same id are one ` +
+      "session: where that can be, give the ids of each a beginning of its own, as `support:${id}`. None of them can be " +
+      "the store's `legacy` then: move all that is done to one of them at once.",
+  ];
 }
 
 function filePart(file: string, uses: readonly Use[]): string[] {

@@ -1,135 +1,125 @@
 import type { UseDetails } from "./dictionary.ts";
+import type { Expression } from "./expression.ts";
+import { withRoles } from "./message-roles.ts";
 import type { Use } from "./scan.ts";
 
-/** Over HTTP, with `api` of the set-up in the mapping document. */
-export function pythonCode({ pattern, details, place }: Use): string {
-  const { key, before } = keyFor(details.key ?? null);
-  const call = callsFor(place.mayAwait);
-  const session = `session = ${call.json(`get(f"/api/sessions/${key}")`)}`;
+/** With `session_store.py` of the set-up in the mapping document. */
+export function pythonCode(use: Use): string {
+  const { pattern, details, place, expression } = use;
+  const key = details.key ?? "session_id";
+  const call = callIn(place.mayAwait);
   const { variable } = place;
-  const field = details.field ?? null;
-  const lines = (): readonly string[] => {
-    switch (pattern) {
-      case "import":
-        return [`from backscroll_api import ${place.mayAwait ? "async_api" : "api"}`];
-      case "create":
-        return begin(call, key, details);
-      case "check":
-        return [`is_known = ${call.plain(`get(f"/api/sessions/${key}")`)}.status_code == 200`];
-      case "append":
-        return [
-          call.ok(`post(f"/api/sessions/${key}/messages", json={"messages": [${(details.items ?? []).join(", ")}]})`),
-        ];
-      case "last-n":
-      case "read":
-        if (pattern === "read" && details.messages !== true) return [session, ...messages(call, "messages", "200")];
-        return [
-          session,
-          ...messages(call, variable ?? "messages", pattern === "read" ? "200" : (details.limit ?? "20")),
-        ];
-      case "clear":
-        return [
-          session,
-          `conversation = ${call.json('post("/api/conversations", json={})')}`,
-          call.ok(
-            `put(f"/api/sessions/${key}", json={"conversation_id": conversation["conversation_id"], "context": session["context"]})`,
-          ),
-        ];
-      case "delete":
-        if (details.all)
-          return [
-            `while sessions := ${sessions(call)}:`,
-            "    for session in sessions:",
-            `        ${call.ok(`delete(f"/api/sessions/{session['session_id']}")`)}`,
-          ];
-        return [
-          `answer = ${call.plain(`delete(f"/api/sessions/${key}")`)}`,
-          "if answer.status_code != 404:",
-          "    answer.raise_for_status()",
-        ];
-      case "iterate":
-        return [`for session in ${sessions(call)}:`, '    print(session["session_id"], session["conversation_id"])'];
-      case "context-read":
-        return [
-          session,
-          `${variable ?? "value"} = session["context"]${field === null ? "" : `.get(${JSON.stringify(field)})`}`,
-        ];
-      case "context-write":
-        return contextWrite(call, key, details);
-      default:
-        return [];
-    }
-  };
-  const found = lines();
-  return [...(found.some((line) => line.includes(`{${before?.name}}`)) && before ? [before.line] : []), ...found].join(
-    "\n",
-  );
-}
-
-const MESSAGES = "/api/conversations/{session['conversation_id']}/messages";
-
-/** What goes into the f-string; anything with brackets or quotes is put into a variable first. */
-function keyFor(key: string | null): { key: string; before: { name: string; line: string } | null } {
-  if (key === null) return { key: "{session_id}", before: null };
-  if (/^[\w.]+$/.test(key)) return { key: `{${key}}`, before: null };
-  return { key: "{session_id}", before: { name: "session_id", line: `session_id = ${key}` } };
-}
-
-interface Calls {
-  plain(request: string): string;
-  /** and fails when it was refused */
-  ok(request: string): string;
-  json(request: string): string;
-}
-
-function callsFor(isAsync: boolean): Calls {
-  const plain = (request: string): string => (isAsync ? `(await async_api.${request})` : `api.${request}`);
-  const ok = (request: string): string => `${plain(request)}.raise_for_status()`;
-  return { plain, ok, json: (request) => `${ok(request)}.json()` };
-}
-
-/** The API gives the newest first. */
-function messages(call: Calls, variable: string, limit: string): string[] {
-  return [`${variable} = ${call.json(`get(f"${MESSAGES}", params={"limit": ${limit}})`)}["messages"][::-1]`];
-}
-
-/** So many at a time; `pagination.next_cursor` leads on. */
-function sessions(call: Calls): string {
-  return `${call.json('get("/api/sessions", params={"limit": 200})')}["sessions"]`;
-}
-
-function begin(call: Calls, key: string, { items = [], value = "{}" }: UseDetails): string[] {
-  const json = `{"conversation_id": conversation["conversation_id"], "context": ${value}}`;
-  const path = `f"/api/conversations/{conversation['conversation_id']}/messages"`;
-  return [
-    `conversation = ${call.json('post("/api/conversations", json={})')}`,
-    call.ok(`put(f"/api/sessions/${key}", json=${json})`),
-    ...(items.length > 0 ? [call.ok(`post(${path}, json={"messages": [${items.join(", ")}]})`)] : []),
-  ];
-}
-
-function contextWrite(call: Calls, key: string, { field = null, value, change }: UseDetails): string[] {
-  const path = `f"/api/sessions/${key}"`;
-  if (change === "remove" && value !== undefined) return [call.ok(`patch(${path}, json={"remove": [${value}]})`)];
-  if (change !== "merge" && field === null) {
-    const context = change === "remove" ? "{}" : (value ?? "context");
-    const json = `{"conversation_id": session["conversation_id"], "context": ${context}}`;
-    return [`session = ${call.json(`get(${path})`)}`, call.ok(`put(${path}, json=${json})`)];
+  switch (pattern) {
+    case "import":
+      return `from session_store import ${place.mayAwait ? "async_store" : "store"}`;
+    case "create":
+      return begin(use, key, call);
+    case "check":
+      return set(variable, `${expression.isNegated ? "not " : ""}${call(`has(${key})`)}`);
+    case "append":
+      return withRoles(call(`append(${[key, ...(details.items ?? [])].join(", ")})`), details.items, "#");
+    case "last-n":
+      return expression.isOne
+        ? set(variable, `${inside(call(`messages(${key}, limit=1)`))}[-1]`)
+        : set(variable, call(`messages(${key}, limit=${details.limit ?? "20"})`));
+    case "read":
+      return details.messages === true || use.holdsLists
+        ? read(use, call(`messages(${key})`), "[]")
+        : read(use, call(`get(${key})`), "None");
+    case "clear":
+      return call(`begin(${key}, context=${call(`context(${key})`)})`);
+    case "delete":
+      if (details.all) return `for session_id in ${call("ids()")}:\n    ${call("delete(session_id)")}`;
+      if (variable !== null)
+        return `${set(variable, call(`get(${key})`))}  # None when there is none\n${call(`delete(${key})`)}`;
+      return call(`delete(${key})`);
+    case "iterate":
+      return iterate(use, call);
+    case "context-read":
+      return readContext(use, key, call);
+    case "context-write":
+      return contextWrite(details, key, call);
+    default:
+      return "";
   }
-  const changes = change === "merge" ? value : `{${JSON.stringify(field)}: ${value ?? "value"}}`;
-  const written = call.ok(`patch(${path}, json={"context": ${changes}})`);
-  return [value === undefined ? `${written}  # value: all of it, as it is then` : written];
 }
 
-export const PYTHON_SETUP = `# backscroll_api.py: pip install httpx
-import os
+type Call = (request: string) => string;
 
-import httpx
+function callIn(isAsync: boolean): Call {
+  return (request) => (isAsync ? `await async_store.${request}` : `store.${request}`);
+}
 
-BASE = os.environ.get("BACKSCROLL_URL", "http://localhost:4100")
-# An admin's key acts for the user whom x-backscroll-user names; without authentication neither is needed.
-HEADERS = {"x-api-key": os.environ["BACKSCROLL_KEY"]} if "BACKSCROLL_KEY" in os.environ else {}
+/** Something follows: `(await …)[-1]`. */
+function inside(call: string): string {
+  return call.startsWith("await ") ? `(${call})` : call;
+}
 
-api = httpx.Client(base_url=BASE, headers=HEADERS)
-async_api = httpx.AsyncClient(base_url=BASE, headers=HEADERS)
-`;
+function around({ before, after }: Expression, call: string): string {
+  return before === "" && after === "" ? call : `${before}${inside(call)}${after}`;
+}
+
+/** An assignment where a variable is set, otherwise the expression. */
+function set(variable: string | null, expression: string): string {
+  return variable === null ? inside(expression) : `${variable} = ${expression}`;
+}
+
+function read({ place, expression }: Use, call: string, none: "[]" | "None"): string {
+  const { before, part, after } = expression;
+  // `.get(id, {})`: what it had been without a session.
+  const [, other] = /\.get\([^,()]+,\s*(.+)\)$/s.exec(part) ?? [];
+  if (none === "None" && other !== undefined && other !== "None") {
+    const known = `${inside(call)} or ${other}`;
+    return set(place.variable, before === "" && after === "" ? known : `${before}(${known})${after}`);
+  }
+  const code = set(place.variable, around(expression, call));
+  return before === "" && after === "" && other === undefined ? `${code}  # ${none} when there is none` : code;
+}
+
+/** A context is a `dict`: what had been an attribute is a key. */
+function readContext({ details, place, expression }: Use, key: string, call: Call): string {
+  const context = call(`context(${key})`);
+  const { before, after } = expression;
+  const [, name, other] = /^\.setdefault\(([^,()]+),\s*(.*)\)$/s.exec(after) ?? [];
+  if (name !== undefined && other !== undefined) {
+    const written = call(`update_context(${key}, {${name}: ${inside(context)}.get(${name}, ${other})})`);
+    return place.variable === null ? written : `${written}\n${place.variable} = ${inside(context)}[${name}]`;
+  }
+  const { field } = details;
+  const isAttribute = field != null && new RegExp(`^\\.${field}(?![\\w(])`).test(after);
+  const found = isAttribute ? `["${field}"]${after.slice(field.length + 1)}` : after;
+  return set(place.variable, around({ ...expression, before, after: found }, context));
+}
+
+function iterate({ place, expression: { part } }: Use, call: Call): string {
+  const ids = call("ids()");
+  if (part.startsWith("len(")) return set(place.variable, `len(${ids})`);
+  if (/^(list|sorted|set|tuple)\([^()]*\)$|\.keys\(\)$/.test(part)) return set(place.variable, ids);
+  return `for session_id in ${ids}:\n    session = ${call("get(session_id)")}`;
+}
+
+function begin({ beginning, place, holdsLists }: Use, key: string, call: Call): string {
+  const { items, context, isConditional, isGuarded, all } = beginning;
+  if (all !== null) {
+    const content = holdsLists ? "session" : 'session["messages"], session.get("context")';
+    return `for session_id, session in (${all}).items():\n    ${call(`begin(session_id, ${content})`)}`;
+  }
+  const content = [
+    ...(items.length > 0 ? [`messages=[${items.join(", ")}]`] : []),
+    ...(context === null ? [] : [`context=${context}`]),
+  ];
+  const how = isConditional || isGuarded ? "create" : "begin";
+  const made = withRoles(call(`${how}(${[key, ...content].join(", ")})`), items, "#");
+  if (place.variable === null) return made;
+  return `${made}\n${set(place.variable, call(holdsLists ? `messages(${key})` : `get(${key})`))}`;
+}
+
+function contextWrite({ field = null, value, change }: UseDetails, key: string, call: Call): string {
+  if (change === "remove" && value !== undefined) return call(`update_context(${key}, remove=[${value}])`);
+  if (change === "merge" && value !== undefined) {
+    return call(`update_context(${key}, ${value.startsWith("**") ? `{${value}}` : value})`);
+  }
+  if (field === null) return call(`set_context(${key}, ${change === "remove" ? "{}" : (value ?? "context")})`);
+  const written = call(`update_context(${key}, {${JSON.stringify(field)}: ${value ?? "value"}})`);
+  return value === undefined ? `${written}  # value: all of it, as it is then` : written;
+}

@@ -1,29 +1,29 @@
 import { posix } from "node:path";
 import type { UseDetails } from "./dictionary.ts";
+import type { Expression } from "./expression.ts";
+import { withRoles } from "./message-roles.ts";
 import type { Use } from "./scan.ts";
 
 /** `store` is a `SessionStore`: see the set-up in the mapping document. */
-export function typescriptCode({ pattern, file, details, place }: Use): string {
+export function typescriptCode(use: Use): string {
+  const { pattern, file, details, place, expression } = use;
   const key = details.key ?? "sessionId";
-  const field = details.field ?? null;
   const { variable } = place;
   switch (pattern) {
     case "import":
       return `import { store } from "${storeFrom(file)}";`;
     case "create":
-      return begin(key, details);
+      return begin(use, key);
     case "check":
-      return `(await store.has(${key}))`;
+      return set(variable, `(await store.has(${key}))`);
     case "append":
-      return `await store.append(${key}, ${messagesArgument(details.items)});`;
+      return append(use, key);
     case "last-n":
-      return details.limit === "1"
+      return expression.isOne
         ? set(variable, `(await store.get(${key}, { limit: 1 }))?.messages.at(-1)`)
-        : set(variable, `(await store.get(${key}, { limit: ${details.limit} }))?.messages ?? []`);
+        : readLast(use, key);
     case "read":
-      return details.messages === true
-        ? set(variable, `(await store.get(${key}))?.messages ?? []`)
-        : `${set(variable ?? "session", `await store.get(${key})`)} // undefined when there is none`;
+      return details.messages === true || use.holdsLists ? readMessages(use, key) : readSession(use, key);
     case "clear":
       return [
         `const context = await store.getContext(${key});`,
@@ -33,12 +33,9 @@ export function typescriptCode({ pattern, file, details, place }: Use): string {
     case "delete":
       return details.all ? `${EACH} await store.clear(id);` : `await store.clear(${key});`;
     case "iterate":
-      return `${EACH} {\n  const session = await store.get(id);\n}`;
+      return iterate(expression.part);
     case "context-read":
-      return set(
-        variable,
-        field ? `(await store.getContext(${key}))${access(field)}` : `await store.getContext(${key})`,
-      );
+      return set(variable, around(expression, `await store.getContext(${key})`));
     case "context-write":
       return contextWrite(key, details);
     default:
@@ -52,12 +49,74 @@ export function messagesArgument(items: readonly string[] = []): string {
   return items.length === 1 && first !== undefined && !first.startsWith("...") ? first : `[${items.join(", ")}]`;
 }
 
-function begin(key: string, { items = [], value }: UseDetails): string {
+/** `sessions.get(id)?.messages.push(m)` does nothing without a session; the store would begin one. */
+function append({ details, expression }: Use, key: string): string {
+  const asks = mayBeNone(expression) ? `if (await store.has(${key})) ` : "";
+  return withRoles(`${asks}await store.append(${key}, ${messagesArgument(details.items)});`, details.items, "//");
+}
+
+function mayBeNone({ part, after }: Expression): boolean {
+  return part.includes("?.") || after.startsWith("?.");
+}
+
+function readLast({ details, place, expression }: Use, key: string): string {
+  const found = `(await store.get(${key}, { limit: ${details.limit} }))?.messages`;
+  const { rest, after } = expression;
+  if (DEFAULT.test(rest)) return set(place.variable, found + rest);
+  const isNone = mayBeNone(expression) && !DEFAULT.test(after);
+  return isNone
+    ? `${set(place.variable, found)} // undefined when there is none`
+    : set(place.variable, `${found} ?? []`);
+}
+
+const DEFAULT = /^\s*(\?\?|\|\|)/;
+
+/** Without a session, what had no messages has none, and what had failed finds an empty list. */
+function readMessages({ place, expression, holdsLists }: Use, key: string): string {
+  const { before, after, pattern } = expression;
+  if (pattern !== null) return apart(pattern, key);
+  const found = `(await store.get(${key}))?.messages`;
+  if (DEFAULT.test(after)) return set(place.variable, `${before}${found}${after}`);
+  const isAlone = before === "" && after === "";
+  const isOptional = mayBeNone(expression) || (isAlone && holdsLists);
+  if (isAlone && isOptional) return `${set(place.variable, found)} // undefined when there is none`;
+  if (isOptional) return set(place.variable, `${before}${found}${after}`);
+  return set(place.variable, isAlone ? `${found} ?? []` : `${before}(${found} ?? [])${after}`);
+}
+
+function readSession({ place, expression }: Use, key: string): string {
+  const { before, after, pattern } = expression;
+  if (pattern !== null) return apart(pattern, key);
+  const read = set(place.variable ?? "session", around(expression, `await store.get(${key})`));
+  return before === "" && after === "" ? `${read} // undefined when there is none` : read;
+}
+
+/** `const { messages, context } = …`: of other names, the store knows none. */
+function apart(pattern: string, key: string): string {
+  const names = pattern.replaceAll(/[{}\s]/g, "").split(",");
+  if (names.every((name) => /^(messages|context|)$/.test(name))) {
+    return `const ${pattern} = (await store.get(${key})) ?? { messages: [], context: {} };`;
+  }
+  return `const session = await store.get(${key}); // undefined when there is none; it has \`messages\` and \`context\``;
+}
+
+function around({ before, after }: Expression, awaited: string): string {
+  return before === "" && after === "" ? awaited : `${before}(${awaited})${after}`;
+}
+
+function begin({ beginning, place, holdsLists }: Use, key: string): string {
+  const { items, context, isConditional, isGuarded } = beginning;
   const steps = [
-    ...(items.length > 0 ? [`await store.append(${key}, ${messagesArgument(items)});`] : []),
-    ...(value === undefined ? [] : [`await store.setContext(${key}, ${value});`]),
+    ...(items.length > 0 ? [withRoles(`await store.append(${key}, ${messagesArgument(items)});`, items, "//")] : []),
+    ...(context === null ? [] : [`await store.setContext(${key}, ${context});`]),
   ];
-  return steps.length > 0 ? steps.join("\n") : `await store.create(${key});`;
+  const [first = `await store.create(${key});`, ...rest] = steps;
+  const made = [first, ...rest].join("\n");
+  if (!isConditional) return isGuarded ? made : `${made} // of an id that is in use: await store.clear(${key}) before`;
+  const once = steps.length === 0 ? made : `if (!(await store.has(${key}))) {\n  ${made.replaceAll("\n", "\n  ")}\n}`;
+  if (place.variable === null) return once;
+  const read = holdsLists ? `(await store.get(${key}))?.messages ?? []` : `await store.get(${key})`;
+  return `${once}\n${set(place.variable, read)}`;
 }
 
 function contextWrite(key: string, { field = null, value, change }: UseDetails): string {
@@ -72,7 +131,8 @@ function contextWrite(key: string, { field = null, value, change }: UseDetails):
 
 /** A statement where a variable is set, otherwise the expression. */
 function set(variable: string | null, expression: string): string {
-  return variable === null ? `(${expression})` : `const ${variable} = ${expression};`;
+  if (variable !== null) return `const ${variable} = ${expression};`;
+  return /^\([^()]*(\([^()]*\)[^()]*)*\)$/.test(expression) ? expression : `(${expression})`;
 }
 
 function storeFrom(file: string): string {
@@ -82,8 +142,10 @@ function storeFrom(file: string): string {
 
 const EACH = "for await (const id of store.ids())";
 
-function access(field: string): string {
-  return isName(field) ? `.${field}` : `[${JSON.stringify(field)}]`;
+function iterate(part: string): string {
+  if (part.endsWith(".size")) return `let count = 0;\n${EACH} count += 1;`;
+  if (/^Object\.keys\(|\.keys\(\)$/.test(part)) return `const ids = [];\n${EACH} ids.push(id);`;
+  return `${EACH} {\n  const session = await store.get(id);\n}`;
 }
 
 function property(field: string): string {
@@ -93,24 +155,3 @@ function property(field: string): string {
 function isName(field: string): boolean {
   return /^[A-Za-z_$][\w$]*$/.test(field);
 }
-
-/** What `store` is, until the code that uses the dictionary has gone. */
-export const TYPESCRIPT_SETUP = `// session-store.ts
-import { createBackscroll } from "backscroll";
-
-/** As your dictionary has them. */
-type Message = { role: string; content: string };
-
-const backscroll = await createBackscroll({ databaseUrl: process.env.DATABASE_URL });
-export const store = backscroll.sessionStore<Message>({
-  user: "you@localhost", // whose sessions they are; with users of your own, each request takes store.with({ user })
-  // legacy: SESSIONS,   // while some code still uses the dictionary: both are written, and the dictionary is read
-});
-
-// What it does; ids are the ones that your dictionary has:
-//   has(id), get(id, { limit? })                the newest messages, the oldest of them first, and the context; or undefined
-//   create(id), append(id, message or messages) begin the session when there is none
-//   getContext(id), updateContext(id, changes)  what is not named stays; setContext(id, context) replaces it
-//   clear(id)                                   ends the session; its conversation stays in the user's history
-//   ids()                                       for await (const id of store.ids())
-`;

@@ -33,16 +33,12 @@ const NEEDS_NOTHING = new Set<Pattern>(["declare", "alias", "trim", "write-back"
 
 export function replacementFor(use: Use): Replacement {
   const isPython = use.language === "python";
-  const what = whatFor(use, isPython);
+  const what = whatFor(use);
   if (NEEDS_NOTHING.has(use.pattern) || use.pattern === "unclassified") return { what, code: "" };
   return { what, code: isPython ? pythonCode(use) : typescriptCode(use) };
 }
 
-function whatFor({ pattern, reason, details }: Use, isPython: boolean): string {
+function whatFor({ pattern, reason, details }: Use): string {
   if (pattern === "unclassified") return `By hand: ${reason}`;
-  const isAll = pattern === "delete" && details.all === true;
-  if (isPython && pattern === "create") return "Begin a conversation, and say that the session is in it";
-  if (isPython && pattern === "iterate") return "List the conversations";
-  if (isPython && isAll) return "End all sessions: all conversations of the user go to the trash for 30 days";
-  return isAll ? "End all sessions" : WHAT[pattern];
+  return pattern === "delete" && details.all === true ? "End all sessions" : WHAT[pattern];
 }

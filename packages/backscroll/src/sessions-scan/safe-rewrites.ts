@@ -1,3 +1,4 @@
+import { ROLE_WORDS } from "./message-roles.ts";
 import { messagesArgument } from "./replacement-typescript.ts";
 import type { Use } from "./scan.ts";
 import { type Node, textOf } from "./tree.ts";
@@ -12,7 +13,7 @@ export interface Edit {
 
 interface Surroundings {
   /** what the use is */
-  readonly node: Node | null;
+  readonly node: Node;
   /** what the store is called in this file */
   readonly store: string;
   /** all uses of the tree: a variable that is changed later is not safe */
@@ -23,18 +24,23 @@ interface Surroundings {
  * The edit for a use whose meaning is certain, or null. Certain is what reaches the session by its id in one expression, in a
  * function that is `async` already, and leaves no reference to the dictionary's own list behind.
  */
-export function safeRewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
+export function safeRewrite(use: Use, at: Surroundings): Edit | null {
+  const edit = rewrite(use, at);
+  return edit && !coversOthers(edit, use, at.uses) && !continuesStatement(edit, at.node) ? edit : null;
+}
+
+function rewrite(use: Use, { node, store, uses }: Surroundings): Edit | null {
   const { details, place, pattern } = use;
-  if (!node || details.key == null || details.isAlias === true || !place.mayAwait) return null;
+  if (details.key == null || details.isAlias === true || !place.mayAwait || hasNumbers(use, uses)) return null;
   const statement = statementOf(node);
   switch (pattern) {
     case "append":
       return isWholeStatement(node, statement) && appendsLiterals(node)
-        ? replaced(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)});`)
+        ? statementBy(statement!, `await ${store}.append(${details.key}, ${messagesArgument(details.items)})`)
         : null;
     case "delete":
       return isWholeStatement(node, statement) && details.all !== true
-        ? replaced(statement!, `await ${store}.clear(${details.key});`)
+        ? statementBy(statement!, `await ${store}.clear(${details.key})`)
         : null;
     case "check":
       return guard(use, node, store) ?? membership(node, details.key, store);
@@ -44,6 +50,12 @@ export function safeRewrite(use: Use, { node, store, uses }: Surroundings): Edit
     default:
       return null;
   }
+}
+
+/** Its ids are numbers, and the store's are texts. */
+function hasNumbers({ declaredAt }: Use, uses: readonly Use[]): boolean {
+  const made = uses.find((use) => use.declaredAt === declaredAt && use.pattern === "declare");
+  return made !== undefined && /\b(Map|Record)<\s*number\b|\[\s*\w+\s*:\s*number\s*\]/.test(made.code);
 }
 
 function statementOf(node: Node): Node | null {
@@ -59,7 +71,28 @@ function replaced({ start, end }: Node, text: string): Edit {
   return { start, end, text };
 }
 
-const MESSAGE_KEYS = new Set(["role", "content"]);
+/** With a semicolon where it had one. */
+function statementBy(statement: Node, text: string): Edit {
+  return replaced(statement, textOf(statement).endsWith(";") ? `${text};` : text);
+}
+
+/** What stands inside, as `push({ content: await ask(sessions.get(id).messages) })`, would go unseen to where it is copied. */
+function coversOthers(edit: Edit, use: Use, uses: readonly Use[]): boolean {
+  return uses.some((other) => {
+    if (other === use || other.file !== use.file) return false;
+    const isPart = use.pattern === "check" && other.pattern === "create" && other.details.key === use.details.key;
+    return edit.start < other.place.end && other.place.start < edit.end && !isPart;
+  });
+}
+
+/** A line that begins with `(` goes on with the one before, unless that has a semicolon. */
+function continuesStatement({ start, text }: Edit, node: Node): boolean {
+  if (!text.startsWith("(")) return false;
+  let first = node;
+  while (first.parent && first.parent.start === start && first.parent.kind !== "program") first = first.parent;
+  const beginsStatement = first.kind === "expression_statement" || first.parent?.kind === "program";
+  return beginsStatement && !/(^|[;{])\s*$/.test(node.file.text.slice(0, start));
+}
 
 /** `….push({ role, content })`: what a message has besides may be no JSON, and a `Date` would come back as text. */
 function appendsLiterals(node: Node): boolean {
@@ -70,8 +103,18 @@ function appendsLiterals(node: Node): boolean {
   return view.args.every((argument) => {
     const item = viewOf(argument);
     if (item.is !== "dictionary" || item.spreads.length > 0 || item.entries.length !== 2) return false;
-    return item.entries.every(({ key, value }) => MESSAGE_KEYS.has(key ?? "") && value.kind !== "method_definition");
+    return item.entries.every(({ key, value }) => {
+      if (key === "role") return hasKnownRole(value);
+      return key === "content" && value.kind !== "method_definition";
+    });
   });
+}
+
+/** The store refuses a word that it does not know; what a variable holds is not known here. */
+function hasKnownRole(value: Node): boolean {
+  const view = viewOf(bare(value));
+  if (view.is === "conditional") return hasKnownRole(view.yes) && hasKnownRole(view.no);
+  return view.is === "text" && ROLE_WORDS.has(view.value);
 }
 
 /** `sessions.get(id)?.messages.push(…)` does nothing where there is no session; the store would begin one. */
@@ -85,6 +128,8 @@ function guard(use: Use, node: Node, store: string): Edit | null {
   const test = not && viewOf(not).is === "test" && not.kind === "unary_expression" ? not.parent : null;
   const statement = test?.kind === "parenthesized_expression" ? test.parent : null;
   if (statement?.kind !== "if_statement" || statement.children.length !== 2) return null;
+  // A comment in it would be lost.
+  if (/\/[/*]/.test(textOf(statement))) return null;
   const only = onlyStatement(statement.children[1]!);
   const made = only && createdValue(only, use);
   return made && isEmptySession(made) ? replaced(statement, `await ${store}.create(${use.details.key});`) : null;
@@ -139,20 +184,27 @@ function isFreeOfAliases(use: Use, node: Node, uses: readonly Use[]): boolean {
 }
 
 /** `sessions.get(id)?.messages ?? []`, `sessions.get(id)!.messages.slice(-20)`. */
-function read({ details, pattern }: Use, node: Node, store: string): Edit | null {
+function read({ details, pattern, holdsLists }: Use, node: Node, store: string): Edit | null {
   const key = details.key!;
   if (pattern === "last-n") {
     const view: View = viewOf(node);
     const isSlice =
-      view.is === "call" && textOf(view.callee).endsWith(".slice") && /^\d+$|^[A-Z_]+$/.test(details.limit ?? "");
+      view.is === "call" && textOf(view.callee).endsWith(".slice") && isCount(details.limit ?? "", node.file.text);
     return isSlice
       ? replaced(node, `((await ${store}.get(${key}, { limit: ${details.limit} }))?.messages ?? [])`)
       : null;
   }
   const view = viewOf(node);
-  const isList = details.messages === true && view.is === "either" && isEmptyLiteral(view.right);
+  const isList = (details.messages === true || holdsLists) && view.is === "either" && isEmptyLiteral(view.right);
   if (!isList || node.parent?.kind === "parenthesized_expression") return null;
   const isPlain = /^(variable_declarator|return_statement)$/.test(node.parent?.kind ?? "");
   const text = `(await ${store}.get(${key}))?.messages ?? []`;
   return replaced(node, isPlain ? text : `(${text})`);
+}
+
+/** `slice(-0)` is all of it, and the store refuses a limit that is none. */
+function isCount(limit: string, text: string): boolean {
+  if (/^[A-Z][A-Z\d_]*$/.test(limit))
+    return new RegExp(`\\bconst ${limit}(: number)? = [1-9][\\d_]*;?$`, "m").test(text);
+  return /^[1-9]\d*$/.test(limit);
 }

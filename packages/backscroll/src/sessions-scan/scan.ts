@@ -2,12 +2,15 @@ import { followDictionary } from "./bindings.ts";
 import { findCandidates } from "./candidates.ts";
 import type { Dictionary, FoundUse, Pattern, UseDetails } from "./dictionary.ts";
 import { judge, mayBeSessions } from "./evidence.ts";
+import { type Beginning, beginningOf, type Expression, expressionOf } from "./expression.ts";
 import { createParser, EXTENSIONS } from "./parser.ts";
 import { scopesOf } from "./scopes.ts";
 import { findSourceFiles } from "./source-files.ts";
 import { createSourceTree, type SourceTree } from "./source-tree.ts";
 import { enclosing } from "./surroundings.ts";
-import { type Language, textOf } from "./tree.ts";
+import { ancestor, type Language, type Node, textOf } from "./tree.ts";
+import { viewOf } from "./view.ts";
+import { holdsLists } from "./writes.ts";
 import { speaksOfConversations } from "./vocabulary.ts";
 
 /** One place that touches a session dictionary. */
@@ -27,6 +30,10 @@ export interface Use {
   /** where that is: `file:line` */
   readonly declaredAt: string;
   readonly details: UseDetails;
+  /** the dictionary's values are the lists of messages themselves */
+  readonly holdsLists: boolean;
+  readonly expression: Expression;
+  readonly beginning: Beginning;
   readonly place: Place;
 }
 
@@ -132,7 +139,9 @@ function toFinding(dictionary: Dictionary): Finding {
   if (!verdict.isSessions) {
     return { dictionary: null, uses: [], leftOut: verdict.doubt === null ? null : { ...at, why: verdict.doubt } };
   }
-  const uses = withoutDoubles(dictionary.uses).map((use) => toUse(dictionary, use));
+  const uses = withoutDoubles(dictionary.uses.filter(({ node }) => !isGivenToStore(node))).map((use) =>
+    toUse(dictionary, use),
+  );
   return { dictionary: { ...at, uses: uses.length }, uses, leftOut: null };
 }
 
@@ -144,7 +153,7 @@ const WRITES = new Set<Pattern>(["append", "trim", "write-back", "create", "clea
 
 /** `s["m"] = s["m"][-20:]` is one thing, a trim, and not a read as well; two equal uses of a line are one. */
 function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
-  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && /assign|call|declarator/.test(node.kind));
+  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && isSet(node));
   const seen = new Set<string>();
   return uses.filter(({ pattern, start, node }) => {
     const isPart = writes.some(
@@ -163,7 +172,26 @@ function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
   });
 }
 
-function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }: FoundUse): Use {
+/** `sessionStore({ legacy: sessions })`: that is what becomes of it. */
+function isGivenToStore(node: Node): boolean {
+  return (
+    ancestor(node, (up) => {
+      const view = viewOf(up);
+      return view.is === "call" && textOf(view.callee).endsWith(".sessionStore");
+    }) !== null
+  );
+}
+
+/** What stands inside of `push({ content: await ask(messages) })` is read. */
+function isSet(node: Node): boolean {
+  const view = viewOf(node);
+  if (view.is === "call") return textOf(view.callee).endsWith(".set");
+  return /assign|declarator/.test(node.kind);
+}
+
+function toUse(dictionary: Dictionary, use: FoundUse): Use {
+  const { pattern, reason, start, node, details } = use;
+  const isOfLists = holdsLists(dictionary);
   const { statement, variable, mayAwait } = enclosing(node);
   const { file } = node;
   return {
@@ -176,6 +204,9 @@ function toUse(dictionary: Dictionary, { pattern, reason, start, node, details }
     dictionary: dictionary.name,
     declaredAt: `${dictionary.file.path}:${dictionary.node.line}`,
     details,
+    holdsLists: isOfLists,
+    expression: expressionOf(use, dictionary.name, isOfLists),
+    beginning: beginningOf(use),
     place: {
       start: node.start,
       end: node.end,

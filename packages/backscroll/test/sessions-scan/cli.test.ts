@@ -211,8 +211,11 @@ export function addNow(id: string, content: string) {
     "c.py": "import json\nSESSIONS = {}\ndef f(sid, m):\n    SESSIONS[sid]['messages'].append(m)\n",
   });
 
-  await runCommand(["sessions", "scan", directory, "--fix", "--yes"]);
+  const { stderr } = await runCommand(["sessions", "scan", directory, "--fix", "--yes"]);
 
+  expect(stderr).toContain(
+    "Still used beside the store: sessions (state.ts:1). Until nothing is marked, it has to be its",
+  );
   const read = (file: string): string => readFileSync(join(directory, file), "utf8");
   expect(read("a.ts")).toBe(`import { sessions } from "./state.js";
 import { store as sessionStore } from "./session-store.js";
@@ -228,6 +231,16 @@ export async function add(id: string, content: string) {
   const before = read("a.ts") + read("b.ts") + read("c.py");
   await runCommand(["sessions", "scan", directory, "--fix", "--yes"]);
   expect(read("a.ts") + read("b.ts") + read("c.py")).toBe(before);
+});
+
+test("--fix says why it rewrites nothing of two dictionaries, and nothing of a script", async () => {
+  const two = directoryWith({ "chat.ts": CHAT, "chats.ts": CHAT.replaceAll("sessions", "chats") });
+  const first = await runCommand(["sessions", "scan", two, "--fix", "--yes"]);
+  expect(first.stderr).toContain("Nothing is rewritten: sessions (chat.ts:3), chats (chats.ts:3) are 2 dictionaries");
+
+  const script = directoryWith({ "chat.js": CHAT.replace(/import.*\n/, "").replaceAll(/<string.*>|!/g, "") });
+  const second = await runCommand(["sessions", "scan", script, "--fix", "--yes"]);
+  expect(second.stderr).toContain("chat.js is only marked: it may be CommonJS, and would need an `import`");
 });
 
 test("--fix leaves a file alone that has changes which are not committed", async () => {

@@ -13,28 +13,29 @@ const TYPESCRIPT: readonly (readonly [code: string, replacement: string])[] = [
   ["Object.assign(s.context, { city });", "await store.updateContext(id, { city });"],
   ["s.context.turns += 1;", "await store.updateContext(id, { turns: value }); // value: all of it, as it is then"],
   ["s.context.home.city = city;", "await store.updateContext(id, { home: value }); // value: all of it, as it is then"],
-  ["const upper = s.context.city.toUpperCase();", "const upper = (await store.getContext(id)).city;"],
-  ["sessions.set(id, { messages: [], context: {} });", "await store.create(id);"],
+  ["const upper = s.context.city.toUpperCase();", "const upper = (await store.getContext(id)).city.toUpperCase();"],
+  [
+    "sessions.set(id, { messages: [], context: {} });",
+    "await store.create(id); // of an id that is in use: await store.clear(id) before",
+  ],
   [
     'sessions.set(id, { messages: [{ role: "system", content: city }], context: { city } });',
-    'await store.append(id, { role: "system", content: city });\nawait store.setContext(id, { city });',
+    'await store.append(id, { role: "system", content: city });\nawait store.setContext(id, { city }); // of an id that is in use: await store.clear(id) before',
   ],
 ];
-const PYTHON: readonly (readonly [code: string, request: string])[] = [
-  [
-    's["context"] = {"city": city}',
-    'put(f"/api/sessions/{sid}", json={"conversation_id": session["conversation_id"], "context": {"city": city}})',
-  ],
-  ['s["context"]["city"] = city', 'patch(f"/api/sessions/{sid}", json={"context": {"city": city}})'],
-  ['s["context"].update({"city": city})', 'patch(f"/api/sessions/{sid}", json={"context": {"city": city}})'],
-  ['s["context"].update(city=city)', 'patch(f"/api/sessions/{sid}", json={"context": {"city": city}})'],
-  ['del s["context"]["city"]', 'patch(f"/api/sessions/{sid}", json={"remove": ["city"]})'],
-  ['s["context"][city] = 1', 'patch(f"/api/sessions/{sid}", json={"context": {city: 1}})'],
-  ['del s["context"][city]', 'patch(f"/api/sessions/{sid}", json={"remove": [city]})'],
-  ['s["context"].pop("city", None)', 'patch(f"/api/sessions/{sid}", json={"remove": ["city"]})'],
+const PYTHON: readonly (readonly [code: string, replacement: string])[] = [
+  ['s["context"] = {"city": city}', 'store.set_context(sid, {"city": city})'],
+  ['s["context"]["city"] = city', 'store.update_context(sid, {"city": city})'],
+  ['s["context"].update({"city": city})', 'store.update_context(sid, {"city": city})'],
+  ['s["context"].update(city=city)', 'store.update_context(sid, {"city": city})'],
+  ['s["context"].update(**changes)', "store.update_context(sid, {**changes})"],
+  ['del s["context"]["city"]', 'store.update_context(sid, remove=["city"])'],
+  ['s["context"][city] = 1', "store.update_context(sid, {city: 1})"],
+  ['del s["context"][city]', "store.update_context(sid, remove=[city])"],
+  ['s["context"].pop("city", None)', 'store.update_context(sid, remove=["city"])'],
   [
     'SESSIONS[sid] = {"messages": [{"role": "system", "content": city}]}',
-    'post(f"/api/conversations/{conversation[\'conversation_id\']}/messages", json={"messages": [{"role": "system", "content": city}]})',
+    'store.begin(sid, messages=[{"role": "system", "content": city}])',
   ],
 ];
 
@@ -61,11 +62,11 @@ test("in Python, likewise over HTTP", async () => {
   const found = await replacementsIn(
     "a.py",
     `SESSIONS = {}
-def f(sid, city):
+def f(sid, city, changes):
     s = SESSIONS[sid]
     s["messages"].append({"role": "user", "content": city})
 ${PYTHON.map(([code]) => `    ${code}`).join("\n")}
 `,
   );
-  for (const [code, request] of PYTHON) expect(found.get(code), code).toContain(`api.${request}.raise_for_status()`);
+  for (const [code, replacement] of PYTHON) expect(found.get(code), code).toBe(replacement);
 });

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { createParser, type Parser } from "../../src/sessions-scan/parser.ts";
-import { TYPESCRIPT_SETUP } from "../../src/sessions-scan/replacement-typescript.ts";
 import { replacementFor } from "../../src/sessions-scan/replacement.ts";
 import { scanSessions } from "../../src/sessions-scan/scan.ts";
 import { descendants, textOf } from "../../src/sessions-scan/tree.ts";
+import { typescriptSetup } from "../../src/sessions-scan/typescript-setup.ts";
 import { temporaryDirectory } from "../service-process.ts";
 import { applications, snippets, writeSample } from "./corpus.ts";
 
@@ -43,10 +43,24 @@ test("every TypeScript replacement of the corpus is a call that the store has", 
   expect(functions.length).toBeGreaterThan(60);
   const directory = temporaryDirectory();
   writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module" }));
-  writeFileSync(join(directory, "session-store.ts"), TYPESCRIPT_SETUP);
+  const at = { name: "SESSIONS", declaredAt: "chat.ts:1" };
+  const records = "export const SESSIONS: Record<string, { messages: Message[]; context: object }> = {};";
+  const lists = "const SESSIONS = new Map<string, Message[]>()";
+  const setups = {
+    "session-store.ts": typescriptSetup([{ ...at, holdsLists: false, code: records }]),
+    "lists.ts": typescriptSetup([{ ...at, holdsLists: true, code: lists }]),
+    "class.ts": typescriptSetup([{ ...at, holdsLists: false, code: "private SESSIONS = new Map();" }]),
+    "two.ts": typescriptSetup([at, at].map((each) => ({ ...each, holdsLists: false, code: lists }))),
+  };
+  for (const [file, text] of Object.entries(setups)) writeFileSync(join(directory, file), text);
   writeFileSync(
     join(directory, "replaced.ts"),
-    `import type { SessionStore } from "backscroll";\n\ndeclare const store: SessionStore;\n\n${functions.join("\n")}`,
+    // What is in a context, and in a message, the app knows.
+    `import type { SessionStore } from "backscroll";
+
+declare const store: Omit<SessionStore<any>, "getContext"> & { getContext(id: string): Promise<any> };
+
+${functions.join("\n")}`,
   );
   const compilerOptions = {
     noUnusedLocals: false,
