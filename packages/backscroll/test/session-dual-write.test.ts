@@ -292,6 +292,32 @@ test("a session from before both were written is brought over whole with its nex
   expect(await sessions.parityOf("context")).toMatchObject({ same: true, backscrollMessages: 1 });
 });
 
+test("what Backscroll missed comes in its place with a write that began before that one failed", async ({
+  services,
+}) => {
+  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy: {}, deadlineMs: 20 });
+  await sessions.append("s", user("1"));
+  await sessions.settled();
+  const lock = await services.deps.db.pool.connect();
+  await lock.query("begin; lock table messages in access exclusive mode");
+  await sessions.append("s", user("2"));
+  await sessions.append("s", user("3"));
+  const cancelWaiting = async (): Promise<number | null> => {
+    const { rowCount } = await lock.query(
+      "select pg_cancel_backend(pid) from pg_locks where relation = 'messages'::regclass and not granted",
+    );
+    return rowCount;
+  };
+  await expect.poll(cancelWaiting).toBe(1);
+  await expect.poll(() => sessions.counts.backscrollFailures).toBe(1);
+  await lock.query("commit");
+  lock.release();
+  await sessions.settled();
+  expect(await sessions.parityOf("s")).toMatchObject({ same: true, backscrollMessages: 3 });
+  expect((await sessions.with({ mode: "off" }).get("s"))?.messages).toEqual([user("1"), user("2"), user("3")]);
+  expect(sessions.counts).toMatchObject({ backscrollFailures: 1 });
+});
+
 test("what Backscroll missed while it failed comes with the session's next write, in its place", async ({
   services,
 }) => {
