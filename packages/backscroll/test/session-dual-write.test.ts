@@ -419,38 +419,6 @@ test("comparing while both modes write finds no difference that is none", async 
   expect(await first.parityOf("s")).toMatchObject({ missing: 0, extra: 0, different: 0, legacyMessages: 40 });
 });
 
-test.for([
-  ["a Map", new Map<string, ChatSession>(), { messages: [user("1")], context: { a: 1 }, created_at: expect.any(Date) }],
-  ["an object", {}, { messages: [user("1")], context: { a: 1 }, created_at: expect.any(Date) }],
-] as const)("%s is a dictionary", async ([, dictionary, session], { services }) => {
-  const sessions = services.sessionStore<ChatMessage>({ user: ADA, legacy: dictionary });
-  for (const id of ["s", "__proto__", "constructor"]) {
-    expect(await sessions.get(id)).toBeUndefined();
-    await sessions.append(id, user("1"));
-    await sessions.updateContext(id, { a: 1 });
-    expect(await sessions.get(id)).toEqual({
-      ...session,
-      created_at: undefined,
-      createdAt: expect.any(Date),
-      hasMore: false,
-    });
-  }
-  expect(dictionary instanceof Map ? dictionary.get("s") : Reflect.get(dictionary, "s")).toEqual(session);
-  expect(await sessions.parity()).toMatchObject({ sessions: 3, same: 3 });
-  expect(({} as Record<string, unknown>)["messages"]).toBeUndefined();
-});
-
-test("sessions that are lists of messages, or made by the app's own function, stay so", async ({ services }) => {
-  const lists: Record<string, ChatMessage[]> = { old: [user("1")] };
-  await services.sessionStore({ user: ADA, legacy: lists }).append("new", user("2"));
-  expect(lists["new"]).toEqual([user("2")]);
-
-  const made = new Map<string, { messages: ChatMessage[]; locale: string }>();
-  const legacy = legacyDictionary<ChatMessage>(made, { create: () => ({ messages: [], locale: "it" }) });
-  await services.sessionStore({ user: ADA, legacy }).append("new", user("2"));
-  expect(made.get("new")).toEqual({ messages: [user("2")], locale: "it" });
-});
-
 test("a message that is sent again under its id is once in both", async ({ services }) => {
   const SESSIONS: Record<string, { messages: { id: string; role: string }[] }> = {};
   const sessions = services.sessionStore({ user: ADA, legacy: SESSIONS });
