@@ -69,7 +69,7 @@ CREATE INDEX conversations_deleted_at_idx ON conversations USING btree (user_id,
 CREATE INDEX conversations_erasing_idx ON conversations USING btree (user_id) WHERE erasing;
 CREATE INDEX conversations_pinned_idx ON conversations USING btree (user_id) WHERE (pinned_at IS NOT NULL);
 CREATE INDEX conversations_updated_day_idx ON conversations USING btree (user_id, updated_day);
-CREATE TRIGGER conversations_delete_past_service AFTER DELETE ON conversations FOR EACH ROW WHEN ((NOT old.erasing)) EXECUTE FUNCTION move_past_service();
+CREATE TRIGGER conversations_delete_past_service BEFORE DELETE ON conversations FOR EACH ROW WHEN ((NOT old.erasing)) EXECUTE FUNCTION move_past_service();
 CREATE TRIGGER conversations_move_past_service AFTER UPDATE OF deleted_at ON conversations FOR EACH ROW WHEN (((new.version = old.version) AND (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION move_past_service();
 
 create table deleted_messages (
@@ -228,13 +228,20 @@ create table users (
 );
 CREATE INDEX users_erasing_idx ON users USING btree (id) WHERE (erasing_at IS NOT NULL);
 
-CREATE OR REPLACE FUNCTION announce_past_service(user_id bigint, conversation_id uuid)
+CREATE OR REPLACE FUNCTION announce_cached_past_service(user_id bigint, cached_as text)
  RETURNS void
  LANGUAGE sql
 AS $function$
   select pg_notify('backscroll_' || replace(database_id::text, '-', ''),
                    '00000000-0000-0000-0000-000000000000 ' || $1 || ':' || $2)
     from installation
+$function$;
+
+CREATE OR REPLACE FUNCTION announce_past_service(user_id bigint, conversation_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select announce_cached_past_service($1, $2::text)
 $function$;
 
 CREATE OR REPLACE FUNCTION append_past_service()
@@ -329,8 +336,10 @@ begin
     update conversations set version = version + 1 where user_id = old.user_id and id = old.id;
   end if;
   perform announce_past_service(old.user_id, old.id);
+  perform announce_cached_past_service(s.user_id, 'session:' || s.id)
+    from sessions as s where s.user_id = old.user_id and s.conversation_id = old.id;
   perform set_config('search_path', writers_path, true);
-  return null;
+  return old;
 end $function$;
 
 CREATE OR REPLACE FUNCTION refuse_audit_change()

@@ -2,12 +2,16 @@
 -- message its seq, and raise a version with every change, so that for them none of these triggers runs. What runs finds
 -- the tables beside the one written to, whatever the writer's search_path is.
 
--- Takes a conversation out of every server's cache, at COMMIT: the announcement that one server makes to the others, by
--- one that none of them is. Equal ones of a transaction are sent once.
-create function announce_past_service(user_id bigint, conversation_id uuid) returns void language sql as $$
+-- Takes what is cached under a name out of every server's cache, at COMMIT: the announcement that one server makes to the
+-- others, by one that none of them is. Equal ones of a transaction are sent once.
+create function announce_cached_past_service(user_id bigint, cached_as text) returns void language sql as $$
   select pg_notify('backscroll_' || replace(database_id::text, '-', ''),
                    '00000000-0000-0000-0000-000000000000 ' || $1 || ':' || $2)
     from installation
+$$;
+
+create function announce_past_service(user_id bigint, conversation_id uuid) returns void language sql as $$
+  select announce_cached_past_service($1, $2::text)
 $$;
 
 -- Gives a message its place: what an append does, for one row.
@@ -90,7 +94,8 @@ end $$;
 create trigger messages_edit_past_service before update on messages
   for each row when (new.version = old.version) execute function edit_past_service();
 
--- Into the trash, out of it, or gone: what is in the cache is not to be shown, or is again.
+-- Into the trash, out of it, or gone: what is in the cache is not to be shown, or is again; and the sessions that lead there
+-- with it.
 create function move_past_service() returns trigger language plpgsql as $$
 declare
   writers_path constant text := current_setting('search_path');
@@ -100,12 +105,15 @@ begin
     update conversations set version = version + 1 where user_id = old.user_id and id = old.id;
   end if;
   perform announce_past_service(old.user_id, old.id);
+  perform announce_cached_past_service(s.user_id, 'session:' || s.id)
+    from sessions as s where s.user_id = old.user_id and s.conversation_id = old.id;
   perform set_config('search_path', writers_path, true);
-  return null;
+  return old;
 end $$;
 -- After, not before: a trigger before an update would lock the row once more, with every append.
 create trigger conversations_move_past_service after update of deleted_at on conversations
   for each row when (new.version = old.version and new.deleted_at is distinct from old.deleted_at)
   execute function move_past_service();
-create trigger conversations_delete_past_service after delete on conversations
+-- Before: afterwards its sessions are gone, too, and nobody knows which they were.
+create trigger conversations_delete_past_service before delete on conversations
   for each row when (not old.erasing) execute function move_past_service();

@@ -27,6 +27,7 @@ export type { ReadSession } from "./session-store/backscroll-sessions.ts";
 export type { SessionStoreCounts, SessionStoreFailure, SessionStoreMode } from "./session-store/dual-write.ts";
 export {
   type ContextChanges,
+  type DictionarySession,
   type DictionaryValue,
   legacyDictionary,
   type LegacySession,

@@ -360,3 +360,25 @@ test("sessions are listed in the order of their ids, one's own and those that ha
   expectProblem(await list("?cursor=bm9uZQ"), "invalid_cursor");
   expectProblem(await list("?limit=201"), "invalid_request");
 });
+
+test("a page of sessions with large contexts ends early, and the next ones have the rest", async ({ services }) => {
+  await create(services, "c");
+  const ids = Array.from({ length: 40 }, (_, i) => `s${String(i).padStart(2, "0")}`);
+  const context = { notes: "x".repeat(262_000) };
+  for (const id of ids) await put(services, { conversation_id: "c", context }, { id });
+  const listed: string[] = [];
+  const sizes: number[] = [];
+  for (let cursor: string | null = null, more = true; more;) {
+    const query: string = cursor === null ? "" : `&cursor=${cursor}`;
+    const { json, text } = await services.call(ADA, "GET", `/api/sessions?limit=200${query}`);
+    expect(text.length).toBeLessThan(4_194_304 + 300_000);
+    listed.push(...json.sessions.map((session: { session_id: string }) => session.session_id));
+    sizes.push(json.sessions.length);
+    ({ next_cursor: cursor, has_next: more } = json.pagination);
+  }
+  expect(listed).toEqual(ids);
+  expect(sizes).toEqual([16, 16, 8]);
+  expect((await services.call(ADA, "GET", "/api/sessions?limit=3")).json.pagination.has_next).toBe(true);
+  const inProcess = await services.conversations.listSessions(ADA, { limit: 200 });
+  expect(inProcess.map(({ id }) => id)).toEqual(ids);
+});

@@ -34,7 +34,8 @@ export interface SessionMethods {
     options?: RequestOptions,
   ): Promise<readonly Message[]>;
   /**
-   * Sessions in the order of their ids.
+   * Sessions in the order of their ids. Fewer than `limit` may come where their contexts are large: `has_next` says whether
+   * the list goes on.
    *
    * @param query `cursor` is the `next_cursor` of an answer before; absent: the beginning. `limit` 1 to 200, default 50
    * @throws {BackscrollApiError} invalid_cursor

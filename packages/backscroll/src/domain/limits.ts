@@ -15,6 +15,8 @@ export const LIMITS = {
   /** an app may call a session by its user's address */
   sessionIdCharsMax: 320,
   sessionContextBytesMax: 262_144,
+  /** of a page of sessions: the one that reaches it is its last */
+  sessionsPageBytesMax: 4_194_304,
   contextKeysRemovedMax: 1_000,
   partsBytesMax: 4_194_304,
   replyCharsMax: 4_194_304,

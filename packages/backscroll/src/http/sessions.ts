@@ -76,6 +76,8 @@ const list = createRoute({
   path: "/api/sessions",
   operationId: "listSessions",
   summary: "List sessions in the order of their ids, without those that are gone",
+  description:
+    "A page ends early where its sessions come to 4 MiB, since each brings its context: `has_next` says whether it goes on.",
   request: {
     query: z.strictObject({
       cursor: schema.SessionCursor.optional(),

@@ -197,23 +197,36 @@ export interface ListedSession extends StoredSession {
   readonly sessionId: string;
 }
 
-/** @returns a user's sessions in the order of their ids' bytes; those behind `after` */
+/**
+ * @param bytesMax of JSON: the session that reaches it is the last one; null: as many as `limit` says
+ * @returns a user's sessions in the order of their ids' bytes: those behind `after`, and whether there are more
+ */
 export async function listSessions(
   db: Queryable,
   userId: number,
-  { after, limit }: { after: string | null; limit: number },
-): Promise<readonly ListedSession[]> {
-  const rows = await db.query<Row & { session_id: string }>({
+  { after, limit, bytesMax }: { after: string | null; limit: number; bytesMax: number | null },
+): Promise<{ readonly sessions: readonly ListedSession[]; readonly hasMore: boolean }> {
+  const rows = await db.query<Row & { session_id: string; found: string }>({
     name: "list_sessions",
     text: `
-      select s.session_id, ${JSON_TEXT}, s.version
-        from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
-       where s.user_id = $1 and ($2::text is null or s.session_id > $2) and s.expires_at > statement_timestamp()
-         and c.deleted_at is null
-       order by s.session_id limit $3`,
-    values: [userId, after, limit],
+      select session_id, json, version, found
+        from (
+          select page.*, count(*) over () as found,
+                 sum(octet_length(json)) over (order by session_id) - octet_length(json) as bytes_before
+            from (
+              select s.session_id, ${JSON_TEXT}, s.version
+                from sessions as s join conversations as c on c.user_id = s.user_id and c.id = s.conversation_id
+               where s.user_id = $1 and ($2::text is null or s.session_id > $2) and s.expires_at > statement_timestamp()
+                 and c.deleted_at is null
+               order by s.session_id limit $3::int + 1
+            ) as page
+        ) as counted
+       where $4::bigint is null or bytes_before < $4
+       order by session_id`,
+    values: [userId, after, limit, bytesMax],
   });
-  return rows.map((row) => ({ ...toStored(row), sessionId: row.session_id }));
+  const sessions = rows.slice(0, limit).map((row) => ({ ...toStored(row), sessionId: row.session_id }));
+  return { sessions, hasMore: Number(rows[0]?.found ?? 0) > sessions.length };
 }
 
 /** Lets a session live on. @returns until when; null when it is not as it was seen */

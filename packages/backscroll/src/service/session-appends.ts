@@ -27,11 +27,17 @@ export async function appendToSession(
   // Before a conversation is made for them.
   checkNewMessages(messages, deps.settings);
   for (;;) {
-    const { conversationId } = await beginSession(deps, at);
-    const saved = await saveIn(deps, { userId: at.userId, conversationId }, messages);
-    if (!saved) continue;
-    await nameByFirstMessages(deps, toRef({ userId: at.userId, conversationId }), { messages, saved });
-    return { ...saved, conversationId };
+    const found = await readSession(deps, at);
+    if (found && !hasExpired(found.session)) {
+      const { conversationId } = await keepSession(deps, at, found);
+      const saved = await saveIn(deps, { userId: at.userId, conversationId }, messages);
+      if (saved) {
+        await nameByFirstMessages(deps, toRef({ userId: at.userId, conversationId }), { messages, saved });
+        return { ...saved, conversationId };
+      }
+    }
+    // Whatever comes of it, the cache is told: what is read next is not what led nowhere.
+    await claimForSession(deps, at, { conversationId: mintId(), found });
   }
 }
 

@@ -135,28 +135,28 @@ export async function listSessions(
   userId: number,
   { after, limit = LIMITS.pageSizeDefault }: { after?: string | undefined; limit?: number } = {},
 ): Promise<readonly Session[]> {
-  checkListed(userId, { after, limit });
-  return readSessions(deps, userId, { after, limit });
+  return (await readSessions(deps, userId, { after, limit, bytesMax: null })).sessions;
 }
 
-interface Listed {
-  readonly after: string | undefined;
-  readonly limit: number;
+interface SessionsSlice {
+  readonly sessions: readonly Session[];
+  readonly hasMore: boolean;
 }
 
 /** @throws {BackscrollError} invalid_request */
-function checkListed(userId: number, { after, limit }: Listed): void {
+async function readSessions(
+  deps: Deps,
+  userId: number,
+  { after, limit, bytesMax }: { after: string | undefined; limit: number; bytesMax: number | null },
+): Promise<SessionsSlice> {
   checkSlice({ limit });
   if (after !== undefined) checkedRef({ userId, sessionId: after });
-}
-
-async function readSessions(deps: Deps, userId: number, { after, limit }: Listed): Promise<readonly Session[]> {
-  const found = await listStored(deps.db, userId, { after: after ?? null, limit });
-  return found.map(({ sessionId, json }) => toSession(sessionId, parseSessionJson(json)));
+  const { sessions, hasMore } = await listStored(deps.db, userId, { after: after ?? null, limit, bytesMax });
+  return { sessions: sessions.map(({ sessionId, json }) => toSession(sessionId, parseSessionJson(json))), hasMore };
 }
 
 /**
- * The same list from a cursor on.
+ * The same list from a cursor on, in pages of 4 MiB or so: fewer than `limit` may come before the last one.
  *
  * @param limit 1 to 200
  * @throws {BackscrollError} invalid_cursor, invalid_request
@@ -167,10 +167,9 @@ export async function listSessionsFrom(
   { cursor, limit }: { cursor?: string | undefined; limit: number },
 ): Promise<{ sessions: readonly Session[]; nextCursor: string | null }> {
   const after = cursor === undefined ? undefined : decodeSessionCursor(cursor);
-  checkListed(userId, { after, limit });
-  const found = await readSessions(deps, userId, { after, limit: limit + 1 });
-  const sessions = found.slice(0, limit);
-  const last = found.length > limit ? sessions.at(-1) : undefined;
+  const bytesMax = LIMITS.sessionsPageBytesMax;
+  const { sessions, hasMore } = await readSessions(deps, userId, { after, limit, bytesMax });
+  const last = hasMore ? sessions.at(-1) : undefined;
   return { sessions, nextCursor: last ? encodeSessionCursor(last.id) : null };
 }
 

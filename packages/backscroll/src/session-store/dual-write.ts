@@ -82,6 +82,11 @@ export class DualWrite {
     return this.track(result);
   }
 
+  /** Whether something waits for its turn, or has it. */
+  isQueued(sessionId: string): boolean {
+    return this.#last.has(sessionId);
+  }
+
   /** Runs a write of a session, all of it. */
   async write(sessionId: string, run: () => Promise<void>): Promise<void> {
     this.counts.writes += 1;

@@ -34,43 +34,64 @@ export interface LegacySessions<Message> {
   ids(): Iterable<string> | AsyncIterable<string>;
 }
 
-/** One session in a dictionary: an object with its messages, or only the messages. */
-export type DictionaryValue<Message> =
-  | { messages: Message[]; context?: object; created_at?: unknown; createdAt?: unknown }
-  | Message[];
+/** One session in a dictionary: an object with its messages. */
+export interface DictionarySession<Message> {
+  messages: Message[];
+  context?: object;
+  created_at?: unknown;
+  createdAt?: unknown;
+}
+
+/** Or only the messages. */
+export type DictionaryValue<Message> = DictionarySession<Message> | Message[];
 
 /** `const SESSIONS = {}` or `new Map()`, by session id. */
-export type SessionDictionary<Message> =
-  | Record<string, DictionaryValue<Message>>
-  | Map<string, DictionaryValue<Message>>;
+export type SessionDictionary<Message, Value = DictionarySession<Message>> = Record<string, Value> | Map<string, Value>;
 
 /**
  * Reads and writes a dictionary in place: whoever else uses it sees what is written.
  *
- * @param create makes the value of a new session; by default `{ messages: [], context: {}, created_at: new Date() }`, or
- * `[]` where the dictionary's first one is a list
+ * @param create makes the value of a new session; by default `{ messages: [], context: {}, created_at: new Date() }`
  */
 export function legacyDictionary<Message extends object>(
   dictionary: SessionDictionary<Message>,
+  options?: { create?: () => DictionarySession<Message> },
+): LegacySessions<Message>;
+/**
+ * The same of one whose sessions are lists of messages, or may be: `legacyDictionary(SESSIONS, { create: () => [] })`. An
+ * empty one does not tell; without types, a new session is a list where the ones before it were.
+ */
+export function legacyDictionary<Message extends object>(
+  dictionary: SessionDictionary<Message, DictionaryValue<Message>>,
+  options: { create: () => DictionaryValue<Message> },
+): LegacySessions<Message>;
+export function legacyDictionary<Message extends object>(
+  dictionary: SessionDictionary<Message, DictionaryValue<Message>>,
   { create }: { create?: () => DictionaryValue<Message> } = {},
 ): LegacySessions<Message> {
   const entries = toEntries<DictionaryValue<Message>>(dictionary);
+  let hasLists = false;
+  const found = (sessionId: string): DictionaryValue<Message> | undefined => {
+    const value = entries.get(sessionId);
+    if (value) hasLists = Array.isArray(value);
+    return value;
+  };
   const made = (): DictionaryValue<Message> => {
     if (create) return create();
     const [first] = entries.ids();
-    const isList = first !== undefined && Array.isArray(entries.get(first));
-    return isList ? [] : { messages: [], context: {}, created_at: new Date() };
+    if (first !== undefined) found(first);
+    return hasLists ? [] : { messages: [], context: {}, created_at: new Date() };
   };
   const begun = (sessionId: string): DictionaryValue<Message> => {
-    const found = entries.get(sessionId);
-    if (found) return found;
+    const there = found(sessionId);
+    if (there) return there;
     const value = made();
     entries.set(sessionId, value);
     return value;
   };
   return {
     read(sessionId) {
-      const value = entries.get(sessionId);
+      const value = found(sessionId);
       if (!value) return undefined;
       if (Array.isArray(value)) return { messages: [...value], context: {}, createdAt: null };
       const context = { ...value.context };

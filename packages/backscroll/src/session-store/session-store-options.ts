@@ -11,7 +11,10 @@ export interface SessionMessage {
 export interface SessionStoreOptions<Message extends SessionMessage> {
   /** whose sessions they are; `with` gives the same store for another user */
   readonly user: UserName;
-  /** the old dictionary, an object or Map by session id: both are written */
+  /**
+   * The old dictionary, an object or Map by session id: both are written. One whose sessions are lists of messages says so
+   * by `legacyDictionary(SESSIONS, { create: () => [] })`.
+   */
   readonly legacy?: SessionDictionary<Message> | LegacySessions<Message>;
   /** default: `legacy-first` where there is a dictionary */
   readonly mode?: SessionStoreMode;

@@ -277,14 +277,17 @@ export class SessionStore<Message extends SessionMessage = SessionMessage & Reco
   }
 
   /**
-   * What the dictionary has from before, for a Backscroll that has not heard of the session, or was away. It is read as
-   * soon as this is called: what is written from then on has its own turn. Never rejects.
+   * What the dictionary has from before, for a Backscroll that has not heard of the session, or was away, or may be before
+   * this write's turn comes. It is read as soon as this is called: what is written from then on has its own turn. Never
+   * rejects.
    */
   async #readBefore(
     legacy: LegacySessions<Message>,
     { operation, sessionId, change }: { operation: string; sessionId: string; change: Change<Message> },
   ): Promise<LegacySession<Message> | undefined> {
-    if (change.clears || this.#dual.inStep.has(this.#key(sessionId))) return undefined;
+    const key = this.#key(sessionId);
+    // A write that is under way may still fail.
+    if (change.clears || (this.#dual.inStep.has(key) && !this.#dual.isQueued(key))) return undefined;
     try {
       return await legacy.read(sessionId);
     } catch (error) {
