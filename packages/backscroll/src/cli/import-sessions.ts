@@ -21,6 +21,7 @@ export interface ImportSessionsFlags {
   readonly userField?: string;
   readonly timeZone?: string;
   readonly errors?: string;
+  readonly append?: boolean;
   readonly replace?: boolean;
 }
 
@@ -45,6 +46,7 @@ export async function importSessionsCommand(
       owner,
       zone,
       writtenAt: source.writtenAt,
+      append: options.append ?? false,
       replace: options.replace ?? false,
       atOnce: importsAtOnce(config),
       onError: (error) => {

@@ -247,7 +247,7 @@ export async function findLastSeq(db: Queryable, at: ConversationRef): Promise<n
 /**
  * The next messages for somebody who reads the whole conversation: as many as fit the bytes, one at least.
  *
- * @param bytesMax of content; a batch of megabyte messages stays as small as one of short ones
+ * @param bytesMax of content and parts; a batch of megabyte messages stays as small as one of short ones
  * @returns oldest first; empty at the end
  */
 export async function listMessagesToExport(
@@ -261,10 +261,17 @@ export async function listMessagesToExport(
       with c as materialized (select client_id from conversations where user_id = $1 and id = $2)
       select m.seq, (${messageJson("m", "c")})::text as json
         from c, (
-          select *, sum(octet_length(content)) over (order by seq) - octet_length(content) as bytes_before
-            from (select * from messages
-                   where user_id = $1 and conversation_id = $2 and seq > $3 and seq <= $4
-                   order by seq limit 1000) as next
+          select *, sum(bytes) over (order by seq) - bytes as bytes_before
+            from (select *, octet_length(content) + coalesce(octet_length(parts::text), 0) as bytes
+                    from (
+                      -- as stored first, which reads no parts: of a thousand large ones only those are that are wanted
+                      select *, sum(stored) over (order by seq) - stored as stored_before
+                        from (select *, octet_length(content) + coalesce(pg_column_size(parts), 0) as stored
+                                from messages
+                               where user_id = $1 and conversation_id = $2 and seq > $3 and seq <= $4
+                               order by seq limit 1000) as next
+                    ) as few
+                   where stored_before < $5) as measured
         ) as m
        where bytes_before < $5
        order by m.seq`,

@@ -138,9 +138,10 @@ class OpenSession {
   }
 
   addField({ key, value, bytes }: DumpItem & { type: "field" }): void {
-    this.#fieldBytes += bytes;
-    if (value !== undefined && this.#fieldBytes <= FIELDS_BYTES_MAX) this.#fields.set(key, value);
-    else if (this.#passedOver.length < KEYS_NAMED) this.#passedOver.push(key);
+    if (value !== undefined && this.#fieldBytes + bytes <= FIELDS_BYTES_MAX) {
+      this.#fieldBytes += bytes;
+      this.#fields.set(key, value);
+    } else if (this.#passedOver.length < KEYS_NAMED) this.#passedOver.push(key);
   }
 
   complete(problem: string | null = this.#problem()): DumpedSession {
