@@ -260,6 +260,17 @@ test.for([
   await expect(importDump(services, dump)).rejects.toThrow(told);
 });
 
+test("an import that cannot go on does not wait for what is still to be written", async ({ services }) => {
+  async function* unfinished(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{"a": null, "b": [');
+    await new Promise(() => undefined);
+  }
+  const onError = (): never => {
+    throw new Error("the disk is full");
+  };
+  await expect(importDump(services, unfinished(), { onError })).rejects.toThrow("the disk is full");
+});
+
 test("any dictionary that JSON can hold comes back as it was, and a second time adds nothing", async ({ services }) => {
   const message = fc.record(
     {

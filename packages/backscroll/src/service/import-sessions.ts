@@ -68,7 +68,8 @@ export async function importSessions(
   source: AsyncIterable<Uint8Array>,
   options: SessionsImportOptions,
 ): Promise<SessionsImport> {
-  const dump = new SessionDump(source, options.signal);
+  const failed = new AbortController();
+  const dump = new SessionDump(source, AbortSignal.any([options.signal, failed.signal]));
   const importer = new SessionsImporter(deps, dump, options);
   if ("user" in options.owner) await resolveUser(deps, options.owner.user);
   const running = new Set<Promise<void>>();
@@ -81,7 +82,10 @@ export async function importSessions(
       }
       const work: Promise<void> = importer
         .import(session)
-        .catch((error: unknown) => void (failure ??= { error }))
+        .catch((error: unknown) => {
+          failure ??= { error };
+          failed.abort();
+        })
         .finally(() => running.delete(work));
       running.add(work);
       if (running.size >= options.atOnce) await Promise.race(running);
