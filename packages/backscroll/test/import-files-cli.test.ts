@@ -67,7 +67,7 @@ plain("two runs with one file of errors keep all that either could not import", 
   const path = join(directory, "errors");
   const linesOf = (name: string): string => readFileSync(join(directory, name), "utf8");
   const told = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  onTestFinished(() => void told.mockRestore());
+  onTestFinished(() => told.mockRestore());
   // Both begin before either has an error.
   const [first, second] = [new ImportErrors(quiet, path), new ImportErrors(quiet, path)];
   first.add({ run: 1 }, "");
@@ -103,25 +103,21 @@ test.for([
     "a named pipe",
     `mkfifo "$DUMP.pipe"; (cat "$DUMP" > "$DUMP.pipe") & ${COMMAND} "$DUMP.pipe" --user ${ADA} --errors "$DUMP.errors"`,
   ],
-] as const)(
-  "%s is read as standard input is",
-  async ([, script], { services }) => {
-    const messages = Array.from({ length: 3_000 }, (_, n) => ({ role: "user", content: `${n} ${"x".repeat(100)}` }));
-    const env = {
-      PATH: process.env["PATH"] ?? "",
-      DUMP: fileOf(JSON.stringify({ s: messages })),
-      ...environmentOf(services),
-    };
-    const { status, stderr } = spawnSync("bash", ["-c", script], {
-      encoding: "utf8",
-      env,
-      timeout: 40_000,
-      killSignal: "SIGKILL",
-    });
-    expect([status, stderr]).toEqual([0, expect.stringContaining("Imported 3,000 messages")]);
-  },
-  60_000,
-);
+] as const)("%s is read as standard input is", { timeout: 60_000 }, async ([, script], { services }) => {
+  const messages = Array.from({ length: 3_000 }, (_, n) => ({ role: "user", content: `${n} ${"x".repeat(100)}` }));
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    DUMP: fileOf(JSON.stringify({ s: messages })),
+    ...environmentOf(services),
+  };
+  const { status, stderr } = spawnSync("bash", ["-c", script], {
+    encoding: "utf8",
+    env,
+    timeout: 40_000,
+    killSignal: "SIGKILL",
+  });
+  expect([status, stderr]).toEqual([0, expect.stringContaining("Imported 3,000 messages")]);
+});
 
 plain.for([
   ["a directory", "directory", "it is a directory"],
@@ -137,27 +133,23 @@ plain.for([
 test.for([
   ["standard input", `${COMMAND} - --user ${ADA} --errors "$DUMP.errors"`],
   ["a pipe", `${COMMAND} "$DUMP.pipe" --user ${ADA} --errors "$DUMP.errors"`],
-] as const)(
-  "one Ctrl+C ends an import that waits for %s",
-  async ([, script], { services }) => {
-    const DUMP = fileOf("");
-    expect(spawnSync("mkfifo", [`${DUMP}.pipe`]).status).toBe(0);
-    const env = { PATH: process.env["PATH"] ?? "", DUMP, ...environmentOf(services) };
-    const command = spawn("bash", ["-c", `exec ${script}`], { env, stdio: ["pipe", "ignore", "pipe"] });
-    onTestFinished(() => void command.kill("SIGKILL"));
-    // Somebody who has begun to write, and has not ended.
-    const writer = script.includes(".pipe")
-      ? spawn("bash", ["-c", 'exec > "$DUMP.pipe"; cat'], { env, stdio: ["pipe", "ignore", "ignore"] })
-      : command;
-    onTestFinished(() => void writer.kill("SIGKILL"));
-    writer.stdin.write('{"s": [{"role": "user", "content": "Hi"}], "t": [');
-    let stderr = "";
-    command.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text));
-    const ended = new Promise<number | null>((resolve) => void command.once("close", resolve));
-    await vi.waitFor(async () => expect(await messagesOf(services, "s")).toHaveLength(1), 30_000);
-    command.kill("SIGINT");
-    expect(await ended).toBe(130);
-    expect(stderr).toContain("run it again, and it goes on where it was");
-  },
-  60_000,
-);
+] as const)("one Ctrl+C ends an import that waits for %s", { timeout: 60_000 }, async ([, script], { services }) => {
+  const DUMP = fileOf("");
+  expect(spawnSync("mkfifo", [`${DUMP}.pipe`]).status).toBe(0);
+  const env = { PATH: process.env["PATH"] ?? "", DUMP, ...environmentOf(services) };
+  const command = spawn("bash", ["-c", `exec ${script}`], { env, stdio: ["pipe", "ignore", "pipe"] });
+  onTestFinished(() => void command.kill("SIGKILL"));
+  // Somebody who has begun to write, and has not ended.
+  const writer = script.includes(".pipe")
+    ? spawn("bash", ["-c", 'exec > "$DUMP.pipe"; cat'], { env, stdio: ["pipe", "ignore", "ignore"] })
+    : command;
+  onTestFinished(() => void writer.kill("SIGKILL"));
+  writer.stdin.write('{"s": [{"role": "user", "content": "Hi"}], "t": [');
+  let stderr = "";
+  command.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text));
+  const ended = new Promise<number | null>((resolve) => void command.once("close", resolve));
+  await vi.waitFor(async () => expect(await messagesOf(services, "s")).toHaveLength(1), 30_000);
+  command.kill("SIGINT");
+  expect(await ended).toBe(130);
+  expect(stderr).toContain("run it again, and it goes on where it was");
+});
