@@ -32,6 +32,7 @@ export async function importDump(
     owner: { user: ADA },
     zone: timeZone("UTC"),
     writtenAt: WRITTEN_AT,
+    append: false,
     replace: false,
     atOnce: 4,
     onError: (error) => errors.push(error),

@@ -115,6 +115,25 @@ test("messages have the times that they say, or their predecessor's, or their se
   expect(await timesOf(services, "none")).toEqual([WRITTEN_AT.toISOString()]);
 });
 
+test("a time that is still to come, as one of another zone, is now: for the session and what is said next", async ({
+  services,
+}) => {
+  const ahead = new Date(Date.now() + 9 * 3_600_000).toISOString().slice(0, 19).replace("T", " ");
+  const dump = {
+    s: { messages: [user("a", { timestamp: ahead })], created_at: ahead },
+    list: [user("a", { ts: ahead })],
+  };
+  await importDump(services, JSON.stringify(dump));
+  await services.sessionStore<SessionsMessage>({ user: ADA }).append("s", bot("b"));
+  const { rows } = await services.deps.db.pool.query(`
+    select count(*) as ahead from (
+      select created_at from messages union all select created_at from sessions
+      union all select created_at from conversations union all select updated_at from conversations
+    ) as times where created_at > now()`);
+  expect(rows).toEqual([{ ahead: "0" }]);
+  expect(await messagesOf(services, "s")).toEqual([user("a", { timestamp: ahead }), bot("b")]);
+});
+
 test("each session goes to whom it names, wherever it does; one that names nobody is told", async ({ services }) => {
   const dump = {
     behind: { messages: [user("a")], context: { user: { email: ADA } } },
@@ -239,6 +258,17 @@ test.for([
   ["what PowerShell writes", Buffer.from("\ufeff{}", "utf16le"), /UTF-16/],
 ] as const)("%s is no dump", async ([, dump, told], { services }) => {
   await expect(importDump(services, dump)).rejects.toThrow(told);
+});
+
+test("an import that cannot go on does not wait for what is still to be written", async ({ services }) => {
+  async function* unfinished(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{"a": null, "b": [');
+    await new Promise(() => undefined);
+  }
+  const onError = (): never => {
+    throw new Error("the disk is full");
+  };
+  await expect(importDump(services, unfinished(), { onError })).rejects.toThrow("the disk is full");
 });
 
 test("any dictionary that JSON can hold comes back as it was, and a second time adds nothing", async ({ services }) => {

@@ -80,6 +80,58 @@ test("a reading that is stopped ends between two sessions, and is no damaged dum
   expect(read).toEqual(["a"]);
 });
 
+test("a place in a dump is told as it is there, however many NaN come before it", async () => {
+  const numbers = ["NaN", "-Infinity", "Infinity", "1"];
+  const given = fc.array(fc.constantFrom(...numbers), { maxLength: 30 });
+  await fc.assert(
+    fc.asyncProperty(given, fc.boolean(), fc.integer({ min: 1, max: 40 }), async (values, isCut, size) => {
+      const begin = `{"a": [${values.join(", ")}], "b": [`;
+      const text = isCut ? begin : `${begin}?]}`;
+      const place = isCut
+        ? `breaks off after ${begin.length} bytes, in what begins at ${begin.length - 1}$`
+        : `byte ${begin.length}$`;
+      const read = async (): Promise<void> => {
+        for await (const { messages } of new SessionDump(inPieces(text, size)).sessions()) await messages.remove();
+      };
+      await expect(read()).rejects.toThrow(new RegExp(place));
+    }),
+  );
+});
+
+/** What somebody has begun to write, and does not go on with. */
+async function* unfinished(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+  await new Promise(() => undefined);
+}
+
+test("a reading that is stopped does not wait for what is still to be written", async () => {
+  const stop = new AbortController();
+  const read: (string | null)[] = [];
+  for await (const { id } of new SessionDump(unfinished('{"a": [], "b": ['), stop.signal).sessions()) {
+    read.push(id);
+    setImmediate(() => stop.abort());
+  }
+  expect(read).toEqual(["a"]);
+});
+
+test("what is in the place of a pair is told once, with its messages, and is no session", async () => {
+  const dump =
+    '[["a", [1, 2], 3], ["b", {"messages": [1]}], ["c", null, 3], ["d", null], ["e"], [], ["f", [], [], {}], [{}, []]]';
+  const read: unknown[] = [];
+  for await (const { id, position, problem, messages } of new SessionDump(inPieces(dump, 5)).sessions())
+    read.push([id, position, problem?.slice(0, 9) ?? null, messages.length]);
+  expect(read).toEqual([
+    ["a", 0, "it is not", 2],
+    ["b", 1, null, 1],
+    ["c", 2, "it is nul", 0],
+    ["d", 3, "it is nul", 0],
+    ["e", 4, "it is not", 0],
+    [null, 5, "it is not", 0],
+    ["f", 6, "it is not", 0],
+    [null, 7, "it is not", 0],
+  ]);
+});
+
 test("messages that are held are the same from memory and from a file, as often as they are read", async () => {
   const hold = new MessageHold();
   const values = [{ a: "\u2028\ud800\n" }, undefined, null, "x".repeat(1_500_000), ["é"], { b: 1 }];

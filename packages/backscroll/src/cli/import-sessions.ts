@@ -9,7 +9,7 @@ import {
 } from "../service/import-sessions.ts";
 import type { SettingName } from "../settings.ts";
 import { importsAtOnce } from "./connections.ts";
-import { count } from "./counted.ts";
+import { count, shown } from "./counted.ts";
 import { ImportErrors } from "./import-errors.ts";
 import { importSource } from "./import-source.ts";
 import { abortWhenAsked } from "./stop-signal.ts";
@@ -21,6 +21,7 @@ export interface ImportSessionsFlags {
   readonly userField?: string;
   readonly timeZone?: string;
   readonly errors?: string;
+  readonly append?: boolean;
   readonly replace?: boolean;
 }
 
@@ -33,7 +34,8 @@ export async function importSessionsCommand(
   const owner = ownerOf(options);
   const zone = zoneOf(options.timeZone ?? "UTC");
   const source = await importSource(file);
-  const errors = new ImportErrors(terminal, options.errors ?? `${file === "-" ? "sessions" : file}.errors.jsonl`);
+  const errorsFile = options.errors ?? `${file === "-" ? "sessions" : file}.errors.jsonl`;
+  const errors = new ImportErrors(terminal, errorsFile, file === "-" ? null : file);
   const config = loadConfig(process.env, flags);
   const backscroll = await create(config, { shareDatabase: true });
   const progress = createProgress(terminal, "Importing");
@@ -45,6 +47,7 @@ export async function importSessionsCommand(
       owner,
       zone,
       writtenAt: source.writtenAt,
+      append: options.append ?? false,
       replace: options.replace ?? false,
       atOnce: importsAtOnce(config),
       onError: (error) => {
@@ -61,6 +64,7 @@ export async function importSessionsCommand(
     failure = { error };
   } finally {
     progress.end();
+    source.close();
     stop.dispose();
     errors.close();
     await backscroll.close();
@@ -69,7 +73,7 @@ export async function importSessionsCommand(
   tell(terminal, result, { zone, errorsFile: errors.count > 0 ? errors.path : null, isWhole: !failure && !wasStopped });
   if (failure) throw failure.error;
   if (wasStopped) throw new CommandError(EXIT.interrupted, "stopped; run it again, and it goes on where it was");
-  if (result.failed > 0) throw new CommandError(EXIT.failed, `${result.failed} items could not be imported`);
+  if (result.failed > 0) throw new CommandError(EXIT.failed, `${count(result.failed, "item")} could not be imported`);
 }
 
 const NOTHING: SessionsImport = {
@@ -144,8 +148,8 @@ function tell(
     terminal.data(`${JSON.stringify(json)}\n`);
   }
   terminal.say(
-    `Imported ${count(messagesSaved, "message")} (${messagesSkipped.toLocaleString("en")} were there already) in ` +
-      `${sessionsCreated.toLocaleString("en")} new and ${count(sessionsExisting, "existing session")}.`,
+    `Imported ${count(messagesSaved, "message")} (${shown(messagesSkipped)} were there already) in ` +
+      `${shown(sessionsCreated)} new and ${count(sessionsExisting, "existing session")}.`,
   );
   if (naiveTimes > 0) {
     terminal.say(`${count(naiveTimes, "time")} without a zone, taken as ${zone.name}: --time-zone says another one.`);

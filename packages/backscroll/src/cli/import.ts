@@ -4,6 +4,7 @@ import { create } from "../create.ts";
 import { importConversations } from "../service/import.ts";
 import { resolveUser } from "../service/users.ts";
 import { toWireImportResult } from "../http/transfer.ts";
+import { count } from "./counted.ts";
 import { importSource } from "./import-source.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
@@ -29,7 +30,7 @@ export async function importCommand(
     for (const { conversationId, messageId, message } of result.errors) {
       terminal.warn(`${[conversationId, messageId].filter((id) => id !== null).join(" / ") || "item"}: ${message}`);
     }
-    if (result.failed > 0) throw new CommandError(EXIT.failed, `${result.failed} items could not be imported`);
+    if (result.failed > 0) throw new CommandError(EXIT.failed, `${count(result.failed, "item")} could not be imported`);
   } finally {
     progress.end();
     await backscroll.close();

@@ -113,7 +113,8 @@ function addImportCommands(program: Command): void {
     .argument("<dump>", "as json.dump or JSON.stringify writes it; - for standard input")
     .option("--user-field <path>", "in place of --user: where each session says whose it is, as context.email")
     .option("--time-zone <name>", "of times that name none, as Europe/Rome", "UTC")
-    .option("--replace", "begin a session that has diverged anew, in another conversation")
+    .option("--append", "add messages even where nothing tells whether they are here, or were, in other words")
+    .option("--replace", "begin a session that has diverged anew, in another conversation; take the dump's contexts")
     .option("--errors <file>", "what could not be imported, a line each; default: <dump>.errors.jsonl");
   withSettings(sessions, ["sessionDays"]).action(async (file: string) => {
     const { importSessionsCommand } = await import("./import-sessions.ts");

@@ -6,6 +6,7 @@ import { listMessagesToExport } from "../postgres/messages.ts";
 import type { Queryable } from "../postgres/pool.ts";
 import { type DumpedMessages, messageKey } from "./dumped-messages.ts";
 import { FingerprintList } from "./fingerprints.ts";
+import { type ImportRecord, MessagesHash, NO_RECORD } from "./import-record.ts";
 
 /** From which message of a dump's session on Backscroll lacks them. */
 export interface Alignment {
@@ -13,48 +14,111 @@ export interface Alignment {
   readonly from: number;
   /** there are no others */
   readonly isAll: boolean;
+  /**
+   * why those others may be here all the same, or were: both have messages, and none in common; or the conversation's
+   * last ones were deleted, and nothing tells what they said
+   */
+  readonly doubt: "nothing in common" | "deleted" | null;
+}
+
+interface Place {
+  readonly lastSeq: number;
+  readonly record: ImportRecord;
 }
 
 const BYTES_AT_ONCE = 1_048_576;
 
 /**
- * Compares what a conversation has with a dump's list, as `lackingFrom` does. A list that goes on where the conversation
- * ends, or the other way round, takes no memory; any other some 30 bytes a message.
+ * Compares what a conversation has with a dump's list, as `lackingFrom` does. What an import has brought over already is
+ * not compared, so that it may be edited and deleted here. A list that goes on where the conversation ends, or the other
+ * way round, takes no memory; any other some 30 bytes a message.
  *
  * @returns null when they have diverged
  */
 export async function alignedFrom(
   db: Queryable,
   at: ConversationRef,
-  { lastSeq }: { readonly lastSeq: number },
+  { lastSeq, record }: Place,
   dumped: DumpedMessages,
 ): Promise<Alignment | null> {
-  const stored = storedKeys(db, at, lastSeq);
+  const isKnown = record.seq <= lastSeq && (await beginsAsImported(dumped, record));
+  const { messages: first, seq: afterSeq } = isKnown ? record : NO_RECORD;
+  const stored = new StoredMessages(db, at, { afterSeq, lastSeq });
+  const keys = stored.keys();
   let from = 0;
   for await (const messages of dumped.pieces()) {
     for (const { given } of messages) {
-      const next = await stored.next();
-      if (next.done === true) return { from, isAll: false };
-      if (next.value !== messageKey(given)) return compareAll(storedKeys(db, at, lastSeq), dumped);
+      if (from >= first) {
+        const next = await keys.next();
+        if (next.done === true) return { from, isAll: false, doubt: stored.lastIsGone ? "deleted" : null };
+        if (next.value !== messageKey(given)) {
+          return compareAll(new StoredMessages(db, at, { afterSeq, lastSeq }), dumped, first);
+        }
+      }
       from += 1;
     }
   }
-  return { from, isAll: true };
+  return { from, isAll: true, doubt: null };
 }
 
-async function compareAll(stored: AsyncIterable<bigint>, dumped: DumpedMessages): Promise<Alignment | null> {
+async function beginsAsImported(dumped: DumpedMessages, record: ImportRecord): Promise<boolean> {
+  if (record.messages === 0) return false;
+  const hash = new MessagesHash();
+  for await (const messages of dumped.pieces()) {
+    for (const { given } of messages) {
+      hash.add(messageKey(given));
+      if (hash.messages === record.messages) return hash.value === record.hash;
+    }
+  }
+  return false;
+}
+
+async function compareAll(stored: StoredMessages, dumped: DumpedMessages, first: number): Promise<Alignment | null> {
   const [theirs, ours] = [new FingerprintList(), new FingerprintList()];
-  for await (const messages of dumped.pieces()) for (const { given } of messages) theirs.push(messageKey(given));
-  for await (const key of stored) ours.push(key);
+  let position = 0;
+  for await (const messages of dumped.pieces()) {
+    for (const { given } of messages) {
+      if (position >= first) theirs.push(messageKey(given));
+      position += 1;
+    }
+  }
+  for await (const key of stored.keys()) ours.push(key);
   const from = lackingFrom(theirs.items, ours.items);
-  return from === null ? null : { from, isAll: from === theirs.items.length };
+  if (from === null) return null;
+  const isAll = from === theirs.items.length;
+  // Neither is empty, or they would not have differed.
+  const doubt = from === 0 ? "nothing in common" : stored.lastIsGone ? "deleted" : null;
+  return { from: first + from, isAll, doubt: isAll ? null : doubt };
 }
 
-/** The messages of a conversation as a dictionary would have them, from the first on. */
-async function* storedKeys(db: Queryable, at: ConversationRef, upToSeq: number): AsyncGenerator<bigint, void> {
-  for (let afterSeq = 0; afterSeq < upToSeq;) {
-    const messages = await listMessagesToExport(db, at, { afterSeq, upToSeq, bytesMax: BYTES_AT_ONCE });
-    for (const { json } of messages) yield messageKey(fromMessage(toMessage(json)));
-    afterSeq = messages.at(-1)?.seq ?? upToSeq;
+/** Messages of a conversation as a dictionary would have them, oldest first. */
+class StoredMessages {
+  readonly #db: Queryable;
+  readonly #at: ConversationRef;
+  readonly #lastSeq: number;
+  #seq: number;
+
+  constructor(db: Queryable, at: ConversationRef, { afterSeq, lastSeq }: { afterSeq: number; lastSeq: number }) {
+    this.#db = db;
+    this.#at = at;
+    this.#seq = afterSeq;
+    this.#lastSeq = lastSeq;
+  }
+
+  /** Once all were read: whether the last one, or all of them, have been deleted. */
+  get lastIsGone(): boolean {
+    return this.#seq < this.#lastSeq;
+  }
+
+  async *keys(): AsyncGenerator<bigint, void> {
+    while (this.#seq < this.#lastSeq) {
+      const range = { afterSeq: this.#seq, upToSeq: this.#lastSeq, bytesMax: BYTES_AT_ONCE };
+      const messages = await listMessagesToExport(this.#db, this.#at, range);
+      if (messages.length === 0) return;
+      for (const { seq, json } of messages) {
+        this.#seq = seq;
+        yield messageKey(fromMessage(toMessage(json)));
+      }
+    }
   }
 }

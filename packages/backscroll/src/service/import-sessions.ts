@@ -6,7 +6,8 @@ import { checkConversationFields, Problems } from "./check.ts";
 import type { Deps } from "./deps.ts";
 import { DumpedMessages, type MessageEvents } from "./dumped-messages.ts";
 import { fingerprint, Fingerprints } from "./fingerprints.ts";
-import { importSession, type SessionEvents, type SessionToImport } from "./import-session.ts";
+import { catchUpSession, type CheckedSession, type Divergence, type SessionEvents } from "./catch-up-session.ts";
+import { IMPORT_RECORD_KEY } from "./import-record.ts";
 import { type DumpedSession, type DumpNumbers, SessionDump } from "./session-dump.ts";
 import { checkedRef } from "./sessions.ts";
 import { resolveUser } from "./users.ts";
@@ -39,15 +40,13 @@ export interface SessionsImport {
   readonly numbers: DumpNumbers;
 }
 
-export interface SessionsImportOptions {
+export interface SessionsImportOptions extends Divergence {
   /** whose they are: one person, by address, or the path to it in each session */
   readonly owner: { readonly user: string } | { readonly path: readonly string[] };
   /** of times that name none */
   readonly zone: TimeZone;
   /** what has no time, and comes after nothing that has, is from then: when the dump was written */
   readonly writtenAt: Date;
-  /** one that has diverged begins anew, in another conversation */
-  readonly replace: boolean;
   /** sessions at the same time, 1 or more */
   readonly atOnce: number;
   readonly onError: (error: DumpError) => void;
@@ -69,7 +68,8 @@ export async function importSessions(
   source: AsyncIterable<Uint8Array>,
   options: SessionsImportOptions,
 ): Promise<SessionsImport> {
-  const dump = new SessionDump(source, options.signal);
+  const failed = new AbortController();
+  const dump = new SessionDump(source, AbortSignal.any([options.signal, failed.signal]));
   const importer = new SessionsImporter(deps, dump, options);
   if ("user" in options.owner) await resolveUser(deps, options.owner.user);
   const running = new Set<Promise<void>>();
@@ -82,7 +82,10 @@ export async function importSessions(
       }
       const work: Promise<void> = importer
         .import(session)
-        .catch((error: unknown) => void (failure ??= { error }))
+        .catch((error: unknown) => {
+          failure ??= { error };
+          failed.abort();
+        })
         .finally(() => running.delete(work));
       running.add(work);
       if (running.size >= options.atOnce) await Promise.race(running);
@@ -136,7 +139,7 @@ class SessionsImporter {
       const session = await this.#check(dumped, events);
       if (!session) return;
       this.users.add(session.ref.userId);
-      await importSession(this.#deps, session, { ...this.#options, events });
+      await catchUpSession(this.#deps, session, { ...this.#options, events });
     } catch (error) {
       if (!(error instanceof BackscrollError) || NOT_ITS_FAULT.has(error.code)) throw error;
       const { length } = dumped.messages;
@@ -170,7 +173,7 @@ class SessionsImporter {
   }
 
   /** @returns null when it has been refused @throws {BackscrollError} when it is */
-  async #check(dumped: DumpedSession, events: SessionEvents & MessageEvents): Promise<SessionToImport | null> {
+  async #check(dumped: DumpedSession, events: SessionEvents & MessageEvents): Promise<CheckedSession | null> {
     const { id, position, problem, fields, passedOver, messages } = dumped;
     if (id === null || problem !== null) throw refusal(problem ?? "it has no id");
     if (this.#ids.add(fingerprint(id)) !== undefined) {
@@ -178,9 +181,10 @@ class SessionsImporter {
       this.#fail({ sessionId: id, session: position, message: null, code: "duplicate_session", detail });
       return null;
     }
+    // First, since it may be the owner's key.
+    for (const key of passedOver) events.refused(null, "invalid_request", `${key} is too large: it was left out`);
     const userId = await this.#ownerOf(fields);
     const ref = checkedRef({ userId, sessionId: id });
-    for (const key of passedOver) events.refused(null, "invalid_request", `${key} is too large: it was left out`);
     const createdAt = this.#createdAt(fields, events);
     const { zone, writtenAt } = this.#options;
     const times = { zone, notAfter: this.#notAfter, otherwise: createdAt ?? writtenAt };
@@ -202,7 +206,8 @@ class SessionsImporter {
     let found: JsonValue | undefined = fields.get(first);
     for (const key of rest) found = isObject(found) && Object.hasOwn(found, key) ? found[key] : undefined;
     if (typeof found !== "string" || found.trim() === "") throw refusal(`it has no text in ${owner.path.join(".")}`);
-    return resolveUser(this.#deps, found);
+    // The dump may be from before they were erased.
+    return resolveUser(this.#deps, found, { isActedFor: true });
   }
 
   #createdAt(fields: ReadonlyMap<string, JsonValue>, events: MessageEvents): Date | null {
@@ -250,6 +255,8 @@ function contextOf(given: JsonValue | undefined): JsonObject {
 /** What else a session has is kept with its conversation. */
 function metadataOf(fields: ReadonlyMap<string, JsonValue>): JsonObject {
   const metadata = asJson(Object.fromEntries([...fields].filter(([key]) => !OWN_KEYS.has(key))));
+  if (Object.hasOwn(metadata, IMPORT_RECORD_KEY))
+    throw refusal(`what it has beside messages and context has a key ${IMPORT_RECORD_KEY}, which is Backscroll's`);
   try {
     checkConversationFields({ metadata });
   } catch (error) {

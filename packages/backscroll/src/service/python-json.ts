@@ -17,6 +17,10 @@ export class PythonJson {
   nonFinite = 0;
   #inText = false;
   #isEscaped = false;
+  /** how many bytes of JSON there are so far */
+  #written = 0;
+  /** from which byte of the JSON on it is so many ahead; those of the chunk, and the last two before it */
+  #shifts: { readonly from: number; readonly by: number }[] = [];
   /** at the end of the last chunk: it may be one of them, or the beginning of one */
   #word: Buffer = Buffer.alloc(0);
 
@@ -26,6 +30,11 @@ export class PythonJson {
     this.#word = Buffer.alloc(0);
     const pieces: Uint8Array[] = [];
     let given = 0;
+    this.#shifts = this.#shifts.slice(-2);
+    const add = (piece: Uint8Array): void => {
+      this.#written += piece.length;
+      pieces.push(piece);
+    };
     for (let i = 0; i < bytes.length;) {
       const byte = bytes[i];
       if (this.#inText) {
@@ -38,11 +47,12 @@ export class PythonJson {
         const word = bytes.subarray(i, end);
         if (end === bytes.length && isBeginning(word)) {
           this.#word = word;
-          pieces.push(bytes.subarray(given, i));
+          add(bytes.subarray(given, i));
           return Buffer.concat(pieces);
         }
         if (isNonFinite(word)) {
-          pieces.push(bytes.subarray(given, i), this.#replaced());
+          add(bytes.subarray(given, i));
+          add(this.#replaced(word));
           given = end;
         }
         i = end;
@@ -51,18 +61,29 @@ export class PythonJson {
         i += 1;
       }
     }
-    return pieces.length === 0 ? bytes : Buffer.concat([...pieces, bytes.subarray(given)]);
+    add(bytes.subarray(given));
+    return pieces.length === 1 ? bytes : Buffer.concat(pieces);
+  }
+
+  /**
+   * @param offset of a byte of the JSON: of the last chunk, or of the last token before it
+   * @returns where it is in what was read
+   */
+  sourceOffset(offset: number): number {
+    return offset - (this.#shifts.findLast(({ from }) => from <= offset)?.by ?? 0);
   }
 
   /** @returns what was held back, once nothing follows */
   end(): Uint8Array {
     const word = this.#word;
     this.#word = Buffer.alloc(0);
-    return isNonFinite(word) ? this.#replaced() : word;
+    return isNonFinite(word) ? this.#replaced(word) : word;
   }
 
-  #replaced(): Uint8Array {
+  #replaced(word: Buffer): Uint8Array {
     this.nonFinite += 1;
+    const by = (this.#shifts.at(-1)?.by ?? 0) + NULL.length - word.length;
+    this.#shifts.push({ from: this.#written + NULL.length, by });
     return NULL;
   }
 }

@@ -10,7 +10,8 @@ export type DumpItem =
   /** `undefined`: it is larger or deeper than is read */
   | { readonly type: "message"; readonly value: JsonValue | undefined; readonly bytes: number }
   | { readonly type: "field"; readonly key: string; readonly value: JsonValue | undefined; readonly bytes: number }
-  | { readonly type: "end" }
+  /** `problem` null: it is one */
+  | { readonly type: "end"; readonly problem: string | null }
   /** in the place of a session, or of a pair; `id` null: it has none */
   | { readonly type: "oddity"; readonly id: string | null; readonly problem: string };
 
@@ -34,6 +35,8 @@ interface Pair {
   readonly kind: "pair";
   id: string | null;
   length: number;
+  /** what is in the session's place is one, or has been told */
+  holds: "nothing" | "session" | "oddity";
 }
 
 interface Token {
@@ -148,7 +151,8 @@ export class DumpTokens {
       case "sessions":
         return this.#beginSession(this.#key, token);
       case "pairs":
-        if (token.token === TokenType.LEFT_BRACKET) return this.#open({ kind: "pair", id: null, length: 0 });
+        if (token.token === TokenType.LEFT_BRACKET)
+          return this.#open({ kind: "pair", id: null, length: 0, holds: "nothing" });
         return this.#read(token, () => this.#odd(null, NO_PAIR));
       case "pair":
         return this.#beginInPair(frame, token);
@@ -164,7 +168,10 @@ export class DumpTokens {
 
   #beginInPair(pair: Pair, token: Token): void {
     pair.length += 1;
-    if (pair.length === 2 && pair.id !== null) return this.#beginSession(pair.id, token);
+    if (pair.length === 2 && pair.id !== null) {
+      pair.holds = isBeginning(token) ? "session" : "oddity";
+      return this.#beginSession(pair.id, token);
+    }
     const isFirst = pair.length === 1;
     this.#read(token, (value) => {
       if (isFirst && (typeof value === "string" || typeof value === "number")) pair.id = String(value);
@@ -189,8 +196,15 @@ export class DumpTokens {
   #close(): void {
     const frame = this.#frames.pop();
     this.#isKey = false;
-    if (frame?.kind === "session" || (frame?.kind === "messages" && frame.isSession)) this.#items.push({ type: "end" });
-    if (frame?.kind === "pair" && (frame.id === null || frame.length !== 2)) this.#odd(frame.id, NO_PAIR);
+    if (frame?.kind === "pair") return this.#closePair(frame);
+    const isSession = frame?.kind === "session" || (frame?.kind === "messages" && frame.isSession);
+    // One in a pair ends with it: there may be more in the pair.
+    if (isSession && this.#frames.at(-1)?.kind !== "pair") this.#items.push({ type: "end", problem: null });
+  }
+
+  #closePair({ id, length, holds }: Pair): void {
+    if (holds === "session") this.#items.push({ type: "end", problem: length === 2 ? null : NO_PAIR });
+    if (holds === "nothing") this.#odd(id, NO_PAIR);
   }
 
   #odd(id: string | null, problem: string): void {

@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import { BackscrollError, errorMessage } from "../domain/errors.ts";
 import type { JsonValue } from "../domain/json.ts";
 import { MessageHold } from "./message-hold.ts";
@@ -56,19 +57,26 @@ export class SessionDump {
   /** @throws {BackscrollError} malformed_json; what came before it has been given out */
   async *sessions(): AsyncGenerator<DumpedSession> {
     try {
-      for await (const chunk of this.#source) {
-        if (this.#signal?.aborted === true) return;
+      for await (const chunk of untilAborted(this.#source, this.#signal)) {
         if (this.#bytes === 0) refuseUtf16(chunk);
         yield* this.#read(this.#python.toJson(chunk));
         await this.#open?.messages.settle();
       }
+      if (this.#signal?.aborted === true) return;
       yield* this.#read(this.#python.end());
       if (this.#bytes === 0) throw malformed("it is empty");
       if (!this.#tokens.isWhole)
-        throw malformed(`it breaks off after ${this.#bytes} bytes, in what begins at ${this.#tokens.offset}`);
+        throw malformed(
+          `it breaks off after ${this.#sourceOffset(this.#bytes)} bytes, in what begins at ${this.#sourceOffset(this.#tokens.offset)}`,
+        );
     } finally {
       await this.#open?.messages.remove();
     }
+  }
+
+  /** Of the dump, where the tokens' offsets are of what was made of it. */
+  #sourceOffset(offset: number): number {
+    return this.#python.sourceOffset(offset);
   }
 
   *#read(chunk: Uint8Array): Generator<DumpedSession> {
@@ -82,10 +90,13 @@ export class SessionDump {
       const session = this.#add(item);
       if (session) yield session;
     }
-    if (failure !== null) throw malformed(`it is not JSON in UTF-8 near byte ${placeOf(failure, this.#tokens.offset)}`);
+    if (failure !== null) {
+      const place = this.#sourceOffset(placeOf(failure, this.#tokens.offset));
+      throw malformed(`it is not JSON in UTF-8 near byte ${place}`);
+    }
     this.#bytes += chunk.length;
     if (this.#bytes - this.#tokens.offset > TEXT_BYTES_MAX) {
-      throw malformed(`a text is over ${TEXT_BYTES_MAX} bytes, at byte ${this.#tokens.offset}`);
+      throw malformed(`a text is over ${TEXT_BYTES_MAX} bytes, at byte ${this.#sourceOffset(this.#tokens.offset)}`);
     }
     if (!this.#tokens.isDictionary)
       throw malformed("it is no dictionary of sessions: neither an object nor a list of pairs");
@@ -113,7 +124,7 @@ export class SessionDump {
         return null;
       case "end":
         this.#open = null;
-        return open?.complete() ?? null;
+        return open?.complete(item.problem ?? undefined) ?? null;
     }
   }
 }
@@ -138,9 +149,10 @@ class OpenSession {
   }
 
   addField({ key, value, bytes }: DumpItem & { type: "field" }): void {
-    this.#fieldBytes += bytes;
-    if (value !== undefined && this.#fieldBytes <= FIELDS_BYTES_MAX) this.#fields.set(key, value);
-    else if (this.#passedOver.length < KEYS_NAMED) this.#passedOver.push(key);
+    if (value !== undefined && this.#fieldBytes + bytes <= FIELDS_BYTES_MAX) {
+      this.#fieldBytes += bytes;
+      this.#fields.set(key, value);
+    } else if (this.#passedOver.length < KEYS_NAMED) this.#passedOver.push(key);
   }
 
   complete(problem: string | null = this.#problem()): DumpedSession {
@@ -175,8 +187,34 @@ function refuseUtf16(chunk: Uint8Array): void {
   }
 }
 
-function placeOf(error: unknown, offset: number): string | number {
-  return /absolute position "(\d+)"/.exec(errorMessage(error))?.[1] ?? offset;
+function placeOf(error: unknown, offset: number): number {
+  return Number(/absolute position "(\d+)"/.exec(errorMessage(error))?.[1] ?? offset);
+}
+
+/** Does not wait for what somebody may never write. */
+async function* untilAborted<Item>(source: AsyncIterable<Item>, signal?: AbortSignal): AsyncGenerator<Item> {
+  const items = source[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const next = await nextOf(items, signal);
+      isOver = next?.done === true;
+      if (next === null || next.done === true || signal?.aborted === true) return;
+      yield next.value;
+    }
+  } finally {
+    // Not waited for either: it comes after what is being read.
+    if (!isOver) void items.return?.();
+  }
+}
+
+/** @returns null: aborted before */
+async function nextOf<Item>(items: AsyncIterator<Item>, signal?: AbortSignal): Promise<IteratorResult<Item> | null> {
+  if (!signal) return items.next();
+  if (signal.aborted) return null;
+  const { promise, resolve } = Promise.withResolvers<null>();
+  using _ = addAbortListener(signal, () => resolve(null));
+  return await Promise.race([items.next(), promise]);
 }
 
 function malformed(message: string): BackscrollError {
