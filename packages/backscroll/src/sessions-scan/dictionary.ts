@@ -1,3 +1,4 @@
+import type { Value } from "./meaning.ts";
 import type { Scope } from "./scopes.ts";
 import type { Node, SourceFile } from "./tree.ts";
 
@@ -39,6 +40,8 @@ export interface Dictionary {
   readonly annotation: string;
   readonly evidence: Evidence;
   readonly uses: FoundUse[];
+  /** every expression that was found to stand for something of it */
+  readonly reached: Map<Node, Value>;
 }
 
 /** What speaks for a dictionary of conversations, and against. Counted while its uses are followed. */
@@ -103,5 +106,5 @@ export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "n
     listAppends: 0,
     values: new Set(),
   };
-  return { ...at, evidence, uses: [] };
+  return { ...at, evidence, uses: [], reached: new Map() };
 }

@@ -1,6 +1,6 @@
 import { contextChange, mergedFrom, removal } from "./context.ts";
 import type { Value } from "./meaning.ts";
-import { addsMessages, onDictionary, onMessages, onRecord } from "./methods.ts";
+import { addsMessages, onDictionary, onMerged, onMessages, onRecord } from "./methods.ts";
 import {
   bindPair,
   bindPattern,
@@ -15,11 +15,11 @@ import {
 } from "./record.ts";
 import { descendants, type Node, textOf } from "./tree.ts";
 import { bare, isEmptyLiteral, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
-import { isMessagesField } from "./vocabulary.ts";
-import { appended, holdsLists, itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
+import { appended, holdsLists, onMessagesWritten, onSessionWritten } from "./writes.ts";
 
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
+  value.dictionary.reached.set(node, value);
   const parent = outer(node);
   if (!parent) return;
   const view = viewOf(parent);
@@ -67,8 +67,6 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 }
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
-  const grown = value.kind === "messages" ? grownCopy(parent) : null;
-  if (grown) return appended(steps, grown, value, grown);
   if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
   if (/export|import|global|nonlocal|pattern$/.test(parent.kind)) return;
   if (isExported(parent)) return;
@@ -84,15 +82,6 @@ function onParameter(steps: Steps, parent: Node, node: Node, value: Value): void
   bindPattern(steps, name, { ...value, isAlias: true, steps: 0 });
 }
 
-/** `{ ...session, messages: [...session.messages, m] }`: the list of the next state of the session. */
-function grownCopy(list: Node): Node | null {
-  const pair = list.parent;
-  const [key] = pair?.kind === "pair" ? pair.children : [];
-  const whole = pair?.parent && viewOf(pair.parent);
-  const isMessages = key !== undefined && isMessagesField(literalText(key) ?? textOf(key));
-  return isMessages && whole?.is === "dictionary" && whole.spreads.length > 0 ? list : null;
-}
-
 /** `module.exports = { sessions }` is known as an export. */
 function isExported(node: Node): boolean {
   const object = node.kind === "pair" ? node.parent : node;
@@ -104,8 +93,7 @@ function isExported(node: Node): boolean {
 function asked(steps: Steps, node: Node, value: Value): void {
   if (value.kind === "session") return record(steps, value, "check", node);
   if (value.kind === "dictionary") {
-    const { key: _, ...rest } = { key: null };
-    return record(steps, value, "iterate", node, { ...rest, all: true });
+    return record(steps, value, "iterate", node, { all: true });
   }
   used(steps, node, value);
 }
@@ -191,7 +179,6 @@ function isWritten(node: Node): boolean {
 
 function onSlice(steps: Steps, node: Node, value: Value, { from, to }: Extract<View, { is: "slice" }>): void {
   if (value.kind !== "session" && value.kind !== "messages") return used(steps, node, value);
-  if (value.kind === "session") value.dictionary.evidence.listAppends += 0;
   const outer = node.parent && viewOf(node.parent);
   if (outer?.is === "delete") return record(steps, value, "trim", node.parent!);
   if (outer?.is === "assign" && outer.target === node) return sliceWritten(steps, node.parent!, value, outer);
@@ -294,10 +281,12 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
   const { value: by, operator } = view;
   switch (value.kind) {
     case "dictionary":
+      if (operator === "|=") return onMerged(steps, { node: statement, by }, value);
       if (value.isAlias) return;
       return record(steps, value, "declare", statement);
     case "session":
-      if (value.steps === 0) return; // a variable is set; what it is set to tells it
+      // A variable is set: what it is set to tells it.
+      if (value.steps === 0) return by ? onListVariable(steps, statement, by, value, operator) : undefined;
       if (by) onSessionWritten(steps, { node: statement, by, operator }, value);
       if (isInExpression(statement)) steps.follow(statement, { ...value, isAlias: true, steps: 0 });
       return;
@@ -322,7 +311,7 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
 
 /** `history += [m]` changes the list that is in the dictionary, too. */
 function onListVariable(steps: Steps, node: Node, by: Node, value: Value, operator: string): void {
-  if (operator === "+=") record(steps, value, "append", node, { items: itemsOf(by), messages: true });
+  if (operator === "+=" && !/^(number|text)$/.test(viewOf(bare(by)).is)) appended(steps, node, value, by);
 }
 
 function onFieldMethod(
@@ -393,8 +382,8 @@ function onArgument(
   if (value.kind === "dictionary") {
     return unclassified(steps, value, call, `the whole dictionary is given to ${name}()`);
   }
-  if (value.kind !== "session" || !value.isAlias || value.steps > 0 || READS.test(name))
-    return used(steps, node, value);
+  const isRead = READS.test(name) || (name === "Object.assign" && args[0] !== node);
+  if (value.kind !== "session" || !value.isAlias || value.steps > 0 || isRead) return used(steps, node, value);
   steps.later(() => {
     if (holdsLists(value.dictionary) || rootIs(steps, callee, value.dictionary)) return;
     unclassified(steps, value, call, `the session is given to ${name}(), which may change it`);

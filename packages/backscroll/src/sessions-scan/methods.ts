@@ -11,7 +11,7 @@ import {
 } from "./record.ts";
 import type { Value } from "./meaning.ts";
 import { type Node, textOf } from "./tree.ts";
-import { literalText, viewOf } from "./view.ts";
+import { bare, literalText, viewOf } from "./view.ts";
 import { itemsOf, note, onSessionWritten } from "./writes.ts";
 
 /** A method of the dictionary itself: of Python's `dict`, of a `Map`, of an object. */
@@ -23,6 +23,9 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     case "peek":
       return steps.follow(node, { ...sessionUnder(value, key), hasDefault: other !== undefined });
     case "setdefault":
+    case "ensure":
+    case "getOrInsert":
+    case "getOrInsertComputed":
       if (other) value.dictionary.evidence.values.add(textOf(other));
       return steps.follow(node, { ...sessionUnder(value, key), creates: true, hasDefault: true });
     case "set":
@@ -42,7 +45,7 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     case "flushAll":
       return record(steps, value, "delete", node, { all: true });
     case "update":
-      return record(steps, value, "create", node, { all: true });
+      return onMerged(steps, { node, by: key ?? null }, value);
     case "items":
     case "entries":
       record(steps, value, "iterate", node, { all: true });
@@ -61,6 +64,17 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     }
     default:
       return unclassified(steps, value, node, `${name}() of the dictionary is not one of the patterns`);
+  }
+}
+
+/** `update({id: session})`, `|= {id: session}`: each of them is put in. */
+export function onMerged(steps: Steps, { node, by }: { node: Node; by: Node | null }, value: Value): void {
+  const view = by && viewOf(bare(by));
+  const isLiteral = view?.is === "dictionary" && view.spreads.length === 0;
+  if (!isLiteral) return unclassified(steps, value, node, "several sessions are put in at once");
+  for (const { value: session } of view.entries) {
+    const key = session.parent?.children[0];
+    onSessionWritten(steps, { node: session.parent ?? node, by: session, operator: "=" }, sessionUnder(value, key));
   }
 }
 
