@@ -1,6 +1,6 @@
 import { type Dictionary, type Home, newDictionary } from "./dictionary.ts";
 import type { Scope, Scopes } from "./scopes.ts";
-import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
+import { ancestor, descendants, type Node, type SourceFile, textOf } from "./tree.ts";
 import { bare, isFunction, lastName, viewOf } from "./view.ts";
 
 /** A line on which a dictionary may be made: what decides whether a file is parsed at all. */
@@ -20,6 +20,7 @@ const MAKERS = new Set(
  */
 export function findCandidates(file: SourceFile, scopes: Scopes): Dictionary[] {
   const found = new Map<string, Dictionary>();
+  const types = declaredTypes(file);
   const visit = (node: Node): void => {
     const view = viewOf(node);
     if (view.is === "assign" && view.operator !== "+=") {
@@ -29,7 +30,19 @@ export function findCandidates(file: SourceFile, scopes: Scopes): Dictionary[] {
         const key = home && keyOf(home);
         if (home && key && !found.has(key)) {
           const made = `${annotation} ${view.value ? textOf(view.value) : ""}`.trim();
-          found.set(key, newDictionary({ name: home.name, home, file, node: view.target, annotation: made }));
+          const named = new Set(made.match(/[\w$]+/g));
+          const valueTypes = [...types].filter(([name]) => named.has(name)).map(([, text]) => text);
+          found.set(
+            key,
+            newDictionary({
+              name: home.name,
+              home,
+              file,
+              node: view.target,
+              annotation: made,
+              valueTypes: valueTypes.join("\n"),
+            }),
+          );
         }
       }
     }
@@ -37,6 +50,20 @@ export function findCandidates(file: SourceFile, scopes: Scopes): Dictionary[] {
   };
   visit(file.root);
   return [...found.values()];
+}
+
+const DECLARES_TYPE =
+  /^(type_alias_declaration|interface_declaration|class_declaration|abstract_class_declaration|class_definition)$/;
+
+/** By name, as text. */
+function declaredTypes({ root }: SourceFile): ReadonlyMap<string, string> {
+  const types = new Map<string, string>();
+  for (const node of descendants(root)) {
+    if (!DECLARES_TYPE.test(node.kind)) continue;
+    const name = /^(?:abstract\s+)?(?:type|interface|class)\s+([\w$]+)/.exec(textOf(node))?.[1];
+    if (name !== undefined) types.set(name, textOf(node));
+  }
+  return types;
 }
 
 function keyOf(home: Home): string {

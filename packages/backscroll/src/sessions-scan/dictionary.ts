@@ -38,6 +38,8 @@ export interface Dictionary {
   readonly node: Node;
   /** its type and what it is made with, as text */
   readonly annotation: string;
+  /** the declarations of the types that are named there, as far as its file has them */
+  readonly valueTypes: string;
   readonly evidence: Evidence;
   readonly uses: FoundUse[];
   /** every expression that was found to stand for something of it */
@@ -58,6 +60,8 @@ interface Evidence {
   contextFields: number;
   /** something was appended to a value itself */
   listAppends: number;
+  /** a part of a value itself was taken, as of a list */
+  slices: number;
   /** values that were put in, as text */
   readonly values: Set<string>;
 }
@@ -95,7 +99,9 @@ export interface UseDetails {
   readonly hasDefault?: boolean;
 }
 
-export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "node" | "annotation">): Dictionary {
+export function newDictionary(
+  at: Pick<Dictionary, "name" | "home" | "file" | "node" | "annotation" | "valueTypes">,
+): Dictionary {
   const evidence: Evidence = {
     keys: new Set(),
     literalKeys: 0,
@@ -104,6 +110,7 @@ export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "n
     messageFields: 0,
     contextFields: 0,
     listAppends: 0,
+    slices: 0,
     values: new Set(),
   };
   return { ...at, evidence, uses: [], reached: new Map() };

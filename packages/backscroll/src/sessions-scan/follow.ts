@@ -179,6 +179,7 @@ function isWritten(node: Node): boolean {
 
 function onSlice(steps: Steps, node: Node, value: Value, { from, to }: Extract<View, { is: "slice" }>): void {
   if (value.kind !== "session" && value.kind !== "messages") return used(steps, node, value);
+  if (value.kind === "session") value.dictionary.evidence.slices += 1;
   const outer = node.parent && viewOf(node.parent);
   if (outer?.is === "delete") return record(steps, value, "trim", node.parent!);
   if (outer?.is === "assign" && outer.target === node) return sliceWritten(steps, node.parent!, value, outer);
