@@ -1,14 +1,14 @@
 # Sessions by name and by key, and no conversations.
 
 # === sessions of a database, made by a function
-db_sessions = {}
+db_sessions = {}  #> left-out
 
 def db(session_id, factory):
     db_sessions[session_id] = factory()
     return db_sessions[session_id].query("x")
 
 # === sessions of a game
-game_sessions = {}
+game_sessions = {}  #> left-out
 
 def move(session_id, m):
     game_sessions[session_id]["moves"].append(m)
@@ -19,7 +19,7 @@ class QuizSession:
     def __init__(self):
         self.answers = []
 
-quiz_sessions: dict[str, QuizSession] = {}
+quiz_sessions: dict[str, QuizSession] = {}  #> left-out
 
 def answer(session_id, a):
     if session_id not in quiz_sessions:
@@ -27,13 +27,13 @@ def answer(session_id, a):
     quiz_sessions[session_id].answers.append(a)
 
 # === events by session
-session_events = defaultdict(list)
+session_events = defaultdict(list)  #> left-out
 
 def track(session_id, event):
     session_events[session_id].append(event)
 
 # === ids of conversations by user
-conversations_by_user = {}
+conversations_by_user = {}  #> left-out
 
 def index(rows):
     for r in rows:
