@@ -1,12 +1,13 @@
-import { type Dictionary, type FoundUse } from "./dictionary.ts";
+import { membersOf } from "./candidates.ts";
+import { type Dictionary, type FoundUse, type Home } from "./dictionary.ts";
 import { findExports, findImports, type Import, requiredModule } from "./imports.ts";
 import { addMember, addSite, type Holder, keyOfMeaning, type Meaning, newHolder, type Value } from "./meaning.ts";
 import { submodule } from "./modules.ts";
 import { scopesOf, type Scope, type Scopes, targets } from "./scopes.ts";
-import { followValue } from "./follow.ts";
+import { followValue, parameterFor } from "./follow.ts";
 import type { Steps } from "./record.ts";
-import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
-import { isFunction, lastName, outer, type View, viewOf } from "./view.ts";
+import { ancestor, descendants, type Node, type SourceFile, textOf } from "./tree.ts";
+import { bare, isFunction, lastName, literalText, outer, type View, viewOf } from "./view.ts";
 import { givesMessages } from "./vocabulary.ts";
 
 /** The files of the tree, opened when something leads to them. */
@@ -220,14 +221,74 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     if (view.is === "wrapper") return followHolder(parent, holder, as);
     if (view.is === "attribute" && view.object === node) {
       addSite(holder, view.name, (_, meaning) => queue.push(() => follow(parent, meaning)));
+      const key = view.name === "get" ? calledWith(parent) : null;
+      if (key !== null) addSite(holder, key, (_, meaning) => queue.push(() => follow(outer(parent)!, meaning)));
     } else if (view.is === "index" && view.object === node) {
-      return;
+      subscripted(parent, view.key, holder, as);
+    } else if (view.is === "membership" && view.container === node) {
+      operated(holder, "__contains__", { pattern: "check", start: node, node: parent, key: textOf(view.item) });
     } else if (view.is === "call" && view.callee === node && as === "class") {
       followHolder(parent, holder, "instance");
     } else if (view.is === "assign" && view.value === node) assignTo(parent, view, self);
     else if (view.is === "either" && view.operator === "or") followHolder(parent, holder, as);
     else if (as === "class") typed(node, holder);
     else if (view.is === "return") returned(parent, self);
+    else if (view.is === "assign" && view.target === node && view.value) madeAnew(bare(view.value), holder);
+    else if (view.is === "call") given(node, parent, view, self);
+  }
+
+  /** `STATE["sessions"]`; `manager[id]`, where the class has `__getitem__`. */
+  function subscripted(node: Node, key: Node, holder: Holder, as: "module" | "class" | "instance"): void {
+    const name = literalText(key);
+    if (name !== null) addSite(holder, name, (_, meaning) => queue.push(() => follow(node, meaning)));
+    if (as !== "instance") return;
+    addSite(holder, "__getitem__", (_, meaning) => {
+      if (meaning.of !== "producer") return;
+      const value = { ...meaning.result, key: textOf(key), start: node, isAlias: true, steps: 1, creates: false };
+      queue.push(() => followValue(steps, node, value));
+    });
+    if (!node.parent || viewOf(node.parent).is !== "delete") return;
+    operated(holder, "__delitem__", { pattern: "delete", start: node, node: node.parent, key: textOf(key) });
+  }
+
+  /** An operator that a method of the class answers from the dictionary. */
+  function operated(
+    holder: Holder,
+    method: string,
+    { key, ...at }: Pick<FoundUse, "pattern" | "start" | "node"> & { key: string },
+  ): void {
+    const owner = typeof holder.of === "string" ? null : viewOf(holder.of);
+    const body = owner?.is === "class" ? methodOf(owner.body, method)?.body : undefined;
+    if (!body) return;
+    later.push(() => {
+      if (![...descendants(body)].some((node) => dictionary.reached.has(node))) return;
+      use(value, { ...at, reason: null, details: { key, isAlias: true } });
+    });
+  }
+
+  /** The object that it is in is made once more, with another dictionary. */
+  function madeAnew(object: Node, holder: Holder): void {
+    for (const { key, value: node } of membersOf(object)) {
+      if (key === null) continue;
+      addSite(holder, key, (_, meaning) => {
+        const isDictionary = meaning.of === "value" && meaning.kind === "dictionary";
+        if (isDictionary) use(meaning, { pattern: "declare", reason: null, start: node, node, details: {} });
+      });
+    }
+  }
+
+  /** What holds it is handed to a function. */
+  function given(node: Node, call: Node, view: Extract<View, { is: "call" }>, meaning: Meaning): void {
+    if (meaning.of !== "holder" || meaning.as !== "instance") return;
+    const called = functionOf(view.callee);
+    const parameter = called && parameterFor(called.view.parameters, { node, args: view.args, named: view.named });
+    if (called && parameter) {
+      for (const name of targets(parameter.name)) bind(called.to, called.to.scopes.at(name), textOf(name), meaning);
+      return;
+    }
+    if (typeof meaning.holder.of === "string" || membersOf(meaning.holder.of).length === 0) return;
+    const reason = `${textOf(node)}, which it is in, is given to ${textOf(view.callee)}()`;
+    use(value, { pattern: "unclassified", reason, start: node, node: call, details: {} });
   }
 
   /** `manager: SessionManager`, and what inherits from it. */
@@ -259,7 +320,13 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     const to = open(statement.file.path);
     if (!to) return;
     const target = viewOf(view.target);
-    if (view.target.kind.endsWith("property_identifier")) {
+    if (view.target.kind === "object_pattern" && meaning.of === "holder") {
+      for (const { key, name } of patternParts(view.target)) {
+        addSite(meaning.holder, key, (_, member) =>
+          bind(to, to.scopes.resolve(name) ?? to.scopes.module, textOf(name), member),
+        );
+      }
+    } else if (view.target.kind.endsWith("property_identifier")) {
       const owner = ancestor(view.target, (node) => viewOf(node).is === "class");
       if (owner) addClassMember(to, owner, textOf(view.target), meaning);
     } else if (target.is === "name") {
@@ -320,6 +387,24 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     return null;
   }
 
+  /** Where a dictionary lives, or the object that it is in. */
+  function place(home: Home, meaning: Meaning): void {
+    if (home.in === "scope") bind(to, home.scope, home.name, meaning);
+    else if (home.in === "class") addClassMember(to, home.class, home.name, meaning);
+    else if (home.in === "object") {
+      const holder = holderOf(home.object);
+      addMember(holder, home.name, meaning);
+      place(home.owner, { of: "holder", holder, as: "instance" });
+    } else {
+      for (const path of tree.mentioning(home.owner, home.name)) {
+        for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
+          const view = viewOf(node);
+          if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, meaning));
+        }
+      }
+    }
+  }
+
   const steps: Steps = {
     follow: (node, value) => followValue(steps, node, value),
     use,
@@ -369,28 +454,34 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     creates: false,
     field: null,
   };
-  const { home } = dictionary;
   const to = add(dictionary.file);
-  if (home.in === "scope") bind(to, home.scope, home.name, value);
-  else if (home.in === "class") {
-    addClassMember(to, home.class, home.name, value);
-    // A field's own line is no reference.
-    if (viewOf(dictionary.node).is !== "attribute") {
-      use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
-    }
-  } else {
-    for (const path of tree.mentioning(home.owner, home.name)) {
-      for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
-        const view = viewOf(node);
-        if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, value));
-      }
-    }
+  place(dictionary.home, value);
+  // A field's own line is no reference, and no key of an object is.
+  const { in: home } = dictionary.home;
+  if (home === "object" || (home === "class" && viewOf(dictionary.node).is !== "attribute")) {
+    use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
   }
   for (;;) {
     drain();
     if (elsewhere.length === 0 || !goesOn()) return;
     for (const { path, name } of elsewhere.splice(0)) for (const importer of tree.importers(path, name)) open(importer);
   }
+}
+
+/** The literal argument of the call that this is the callee of. */
+function calledWith(callee: Node): string | null {
+  const view = callee.parent && viewOf(callee.parent);
+  const first = view?.is === "call" && view.callee === callee ? view.args[0] : undefined;
+  return first ? literalText(first) : null;
+}
+
+/** `{ sessions, users: people }`: the keys, and the names that they are bound to. */
+function patternParts(pattern: Node): { key: string; name: Node }[] {
+  return pattern.children.flatMap((part) => {
+    const [key, inner] = part.kind === "pair_pattern" ? part.children : [part, part];
+    const name = key && inner ? targets(inner)[0] : undefined;
+    return key && name ? [{ key: textOf(key).split(/[\s=]/)[0]!, name }] : [];
+  });
 }
 
 function producer({ parameters }: Extract<View, { is: "function" }>, result: Value): Meaning {

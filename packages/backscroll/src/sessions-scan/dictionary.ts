@@ -28,7 +28,9 @@ export type Home =
   | { readonly in: "scope"; readonly scope: Scope; readonly name: string }
   | { readonly in: "class"; readonly class: Node; readonly name: string }
   /** `app.state.sessions`: by its last two names, from anywhere. */
-  | { readonly in: "path"; readonly owner: string; readonly name: string };
+  | { readonly in: "path"; readonly owner: string; readonly name: string }
+  /** `STATE = {"sessions": {}}`: by its key, from the object that it is made in. */
+  | { readonly in: "object"; readonly object: Node; readonly owner: Home; readonly name: string };
 
 export interface Dictionary {
   readonly name: string;

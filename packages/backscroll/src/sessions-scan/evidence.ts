@@ -54,7 +54,8 @@ export function judge({ name, annotation, valueTypes, evidence, uses }: Dictiona
   if (hasName && typed) return { isSessions: true };
   const isNear =
     hasName || (hasKey && (/Session\b/.test(annotation) || isAppendedTo || isNested || evidence.contextFields > 0));
-  return no(isNear, "no message is seen to be put into it");
+  const seen = "no message is seen to be put into it";
+  return no(isNear, isNested ? `it is nested, by a second key, and ${seen}` : seen);
 }
 
 /** Not after what is known so far: where it is used by a key, that use would say so. */

@@ -1,6 +1,7 @@
 import { contextChange, mergedFrom, removal } from "./context.ts";
 import type { Value } from "./meaning.ts";
 import { addsMessages, onDictionary, onMerged, onMessages, onRecord } from "./methods.ts";
+import { followNested, onSecondKey } from "./nested.ts";
 import {
   bindPair,
   bindPattern,
@@ -20,6 +21,7 @@ import { appended, holdsLists, onMessagesWritten, onSessionWritten } from "./wri
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
   value.dictionary.reached.set(node, value);
+  if (value.kind === "nested") return followNested(steps, node, value);
   const parent = outer(node);
   if (!parent) return;
   const view = viewOf(parent);
@@ -67,6 +69,7 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 }
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
+  if (parent.kind.endsWith("parameters")) return;
   if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
   if (/export|import|global|nonlocal|pattern$/.test(parent.kind)) return;
   if (isExported(parent)) return;
@@ -141,7 +144,7 @@ function onIndex(steps: Steps, node: Node, value: Value, key: Node): void {
       return steps.follow(node, sessionUnder(value, key));
     case "session":
       if (name !== null) return steps.follow(node, fieldOf(value, name));
-      return isNumeric(key) ? onMessage(steps, node, value, key) : onOtherKey(steps, node, value, key);
+      return isNumeric(key) ? onMessage(steps, node, value, key) : onSecondKey(steps, node, value, key);
     case "messages":
       return onMessage(steps, node, value, key);
     case "context":
@@ -149,10 +152,6 @@ function onIndex(steps: Steps, node: Node, value: Value, key: Node): void {
     default:
       return steps.follow(node, deeper);
   }
-}
-
-function onOtherKey(steps: Steps, node: Node, value: Value, key: Node): void {
-  unclassified(steps, value, node, `${textOf(key)} is a second key: this dictionary is nested`);
 }
 
 function isNumeric(key: Node): boolean {
@@ -391,7 +390,7 @@ function onArgument(
   });
 }
 
-function parameterFor(
+export function parameterFor(
   parameters: readonly Parameter[] | null,
   { node, args, named }: { node: Node; args: readonly Node[]; named: ReadonlyMap<string, Node> },
 ): Parameter | null {

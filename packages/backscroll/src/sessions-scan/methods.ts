@@ -10,6 +10,7 @@ import {
   used,
 } from "./record.ts";
 import type { Value } from "./meaning.ts";
+import { onSecondKey } from "./nested.ts";
 import { type Node, textOf } from "./tree.ts";
 import { bare, literalText, viewOf } from "./view.ts";
 import { itemsOf, note, onSessionWritten } from "./writes.ts";
@@ -97,9 +98,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
         const inner = isContext ? { ...value, field, steps: value.steps + 1 } : fieldOf(value, field);
         return steps.follow(node, { ...inner, hasDefault: args.length > 1 || value.hasDefault });
       }
-      return isContext
-        ? used(steps, node, value)
-        : unclassified(steps, value, node, `${textOf(args[0] ?? node)} is no literal`);
+      return isContext || !args[0] ? used(steps, node, value) : onSecondKey(steps, node, value, args[0]);
     case "update":
     case "assign":
     case "set":

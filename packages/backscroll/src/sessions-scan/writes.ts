@@ -80,6 +80,7 @@ function beginningOf(by: Node): UseDetails {
 /** The messages that a new session begins with. */
 function noteMessages(dictionary: Dictionary, by: Node): void {
   if (looksLikeSession(textOf(by))) dictionary.evidence.messageFields += 1;
+  if (viewOf(bare(by)).is === "list" && itemsOf(by).some(looksLikeMessage)) dictionary.evidence.messagesAdded += 1;
 }
 
 export function onMessagesWritten(steps: Steps, { node, by, operator }: Write, value: Value): void {
