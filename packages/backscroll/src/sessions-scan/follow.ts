@@ -15,8 +15,8 @@ import {
   used,
 } from "./record.ts";
 import { descendants, type Node, textOf } from "./tree.ts";
-import { bare, isEmptyLiteral, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
-import { appended, holdsLists, onMessagesWritten, onSessionWritten } from "./writes.ts";
+import { bare, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
+import { appended, holdsLists, onMessagesWritten, onSessionMerged, onSessionWritten } from "./writes.ts";
 
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
@@ -126,12 +126,13 @@ function onAttribute(steps: Steps, node: Node, value: Value, name: string): void
   steps.follow(node, { ...value, steps: value.steps + 1 });
 }
 
-/** `history.length = 0` empties; anything else asks. */
+/** `history.length = 0` empties, another length cuts the newest off; anything else asks. */
 function onLength(steps: Steps, node: Node, value: Value): void {
   const view = node.parent && viewOf(node.parent);
   if (view?.is === "assign" && view.target === node) {
-    const isEmptied = view.value !== null && textOf(view.value) === "0";
-    return record(steps, value, isEmptied ? "clear" : "trim", node.parent ?? node);
+    const isEmptied = view.operator === "=" && view.value !== null && textOf(view.value) === "0";
+    if (isEmptied) return record(steps, value, "clear", node.parent ?? node);
+    return unclassified(steps, value, node.parent ?? node, "the newest messages are removed");
   }
   record(steps, value, "read", node, { messages: true });
 }
@@ -180,8 +181,13 @@ function onSlice(steps: Steps, node: Node, value: Value, { from, to }: Extract<V
   if (value.kind !== "session" && value.kind !== "messages") return used(steps, node, value);
   if (value.kind === "session") value.dictionary.evidence.slices += 1;
   const outer = node.parent && viewOf(node.parent);
-  if (outer?.is === "delete") return record(steps, value, "trim", node.parent!);
-  if (outer?.is === "assign" && outer.target === node) return sliceWritten(steps, node.parent!, value, outer);
+  if (outer?.is === "delete") return sliceDeleted(steps, node.parent!, value, { from, to });
+  if (outer?.is === "assign" && outer.target === node) {
+    const isWhole = !from && !to && outer.value !== null;
+    if (isWhole)
+      return onMessagesWritten(steps, { node: node.parent!, by: outer.value, operator: outer.operator }, value);
+    return unclassified(steps, value, node.parent!, "a part of the messages is replaced");
+  }
   const bound = from ? textOf(from) : "";
   const isLast = bound.startsWith("-") && !to;
   record(steps, value, isLast ? "last-n" : "read", node, {
@@ -190,11 +196,16 @@ function onSlice(steps: Steps, node: Node, value: Value, { from, to }: Extract<V
   });
 }
 
-/** `history[:] = history[-20:]` */
-function sliceWritten(steps: Steps, node: Node, value: Value, { value: by }: Extract<View, { is: "assign" }>): void {
-  if (by && isEmptyLiteral(by)) return record(steps, value, "clear", node);
-  if (by && viewOf(bare(by)).is === "slice") return record(steps, value, "trim", node);
-  unclassified(steps, value, node, "a part of the messages is replaced");
+/** `del history[:-20]`: the end stays. */
+function sliceDeleted(
+  steps: Steps,
+  node: Node,
+  value: Value,
+  { from, to }: Pick<Extract<View, { is: "slice" }>, "from" | "to">,
+): void {
+  if (!from && !to) return record(steps, value, "clear", node, { messages: true });
+  if (to && !(from && textOf(from).startsWith("-"))) return record(steps, value, "trim", node);
+  unclassified(steps, value, node, "the newest messages are removed");
 }
 
 function onDelete(steps: Steps, parent: Node, node: Node, value: Value): void {
@@ -286,12 +297,12 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
       return record(steps, value, "declare", statement);
     case "session":
       // A variable is set: what it is set to tells it.
-      if (value.steps === 0) return by ? onListVariable(steps, statement, by, value, operator) : undefined;
+      if (value.steps === 0) return by ? onVariable(steps, statement, by, value, operator) : undefined;
       if (by) onSessionWritten(steps, { node: statement, by, operator }, value);
       if (isInExpression(statement)) steps.follow(statement, { ...value, isAlias: true, steps: 0 });
       return;
     case "messages":
-      if (value.steps === 0) return by ? onListVariable(steps, statement, by, value, operator) : undefined;
+      if (value.steps === 0) return by ? onVariable(steps, statement, by, value, operator) : undefined;
       return by ? onMessagesWritten(steps, { node: statement, by, operator }, value) : undefined;
     case "message":
       return unclassified(steps, value, statement, "a stored message is changed: `editMessage` takes its id");
@@ -309,8 +320,11 @@ function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View
   }
 }
 
-/** `history += [m]` changes the list that is in the dictionary, too. */
-function onListVariable(steps: Steps, node: Node, by: Node, value: Value, operator: string): void {
+/** `history += [m]`, `session |= {…}` change what is in the dictionary, too. */
+function onVariable(steps: Steps, node: Node, by: Node, value: Value, operator: string): void {
+  if (operator === "|=" && value.kind === "session") {
+    return onSessionMerged(steps, { node, by: [by], named: new Map() }, value);
+  }
   if (operator === "+=" && !/^(number|text)$/.test(viewOf(bare(by)).is)) appended(steps, node, value, by);
 }
 
@@ -369,7 +383,10 @@ function onArgument(
       return record(steps, sessionUnder(value, args[at + 1]), "check", call);
     }
   }
-  if ((value.kind === "session" || value.kind === "context") && name === "Object.assign" && args[0] === node) {
+  if (value.kind === "session" && name === "Object.assign" && args[0] === node) {
+    return onSessionMerged(steps, { node: call, by: args.slice(1), named }, value);
+  }
+  if (value.kind === "context" && name === "Object.assign" && args[0] === node) {
     return record(steps, value, "context-write", call, mergedFrom(args.slice(1), value));
   }
   const parameter = parameterFor(steps.parametersOf(callee), { node, args, named });

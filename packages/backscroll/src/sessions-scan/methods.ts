@@ -13,7 +13,7 @@ import type { Value } from "./meaning.ts";
 import { onSecondKey } from "./nested.ts";
 import { type Node, textOf } from "./tree.ts";
 import { bare, literalText, viewOf } from "./view.ts";
-import { itemsOf, note, onSessionWritten } from "./writes.ts";
+import { itemsOf, note, onMessagesWritten, onSessionMerged, onSessionWritten } from "./writes.ts";
 
 /** A method of the dictionary itself: of Python's `dict`, of a `Map`, of an object. */
 export function onDictionary(steps: Steps, { node, name, args }: MethodCall, value: Value): void {
@@ -102,6 +102,13 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
     case "update":
     case "assign":
     case "set":
+      if (!isContext && name === "update") {
+        return onSessionMerged(steps, { node, by: args, named: call.named }, value);
+      }
+      if (!isContext && name === "set" && field !== null && args[1]) {
+        const part = fieldOf(value, field);
+        if (part.kind === "messages") return onMessagesWritten(steps, { node, by: args[1], operator: "=" }, part);
+      }
       return record(steps, value, "context-write", node, value.field === null ? changesOf(call, field) : {});
     case "keys":
     case "items":
@@ -142,7 +149,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
 
 const APPENDS = new Set(["append", "push", "extend", "appendright", "add"]);
 const TRIMS = new Set(["shift", "popleft"]);
-const CHANGES = new Set(["insert", "unshift", "appendleft", "remove", "reverse", "sort", "fill", "copyWithin"]);
+const CHANGES = new Set("insert unshift appendleft extendleft rotate remove reverse sort fill copyWithin".split(" "));
 const READS =
   "slice at map filter find some every join concat forEach reduce includes indexOf findIndex findLast flatMap count index " +
   "entries values toReversed copy";
@@ -156,6 +163,7 @@ export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
     note(value, items);
     return record(steps, value, "append", node, { items, messages: true });
   }
+  if (name === "splice" && isAll(node, args)) return record(steps, value, "clear", node, { messages: true });
   if (TRIMS.has(name) || isTrimming(name, args)) return record(steps, value, "trim", node);
   switch (name) {
     case "clear":
@@ -172,6 +180,13 @@ export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
     return unclassified(steps, value, node, `${name}() changes messages that are stored`);
   }
   record(steps, value, "read", node, { messages: true });
+}
+
+/** `splice(0)`, `splice(0, history.length)` */
+function isAll(call: Node, [from, count, ...others]: readonly Node[]): boolean {
+  const list = textOf(call).slice(0, textOf(call).lastIndexOf(".splice("));
+  const isToEnd = count === undefined || textOf(count) === `${list}.length`;
+  return from !== undefined && textOf(from) === "0" && isToEnd && others.length === 0;
 }
 
 /** `pop(0)`, `splice(0, n)`: the oldest go. */

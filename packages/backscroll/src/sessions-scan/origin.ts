@@ -272,7 +272,8 @@ function cut(origin: Origin, { isWhole, hasEnd }: { isWhole: boolean; hasEnd: bo
   return { ...origin, isCut: true };
 }
 
-function changeOf(changed: Extract<View, { is: "dictionary" }>["entries"], node: Node): UseDetails {
+/** A new context, or changes of it. */
+export function changeOf(changed: Extract<View, { is: "dictionary" }>["entries"], node: Node): UseDetails {
   const [only] = changed;
   if (changed.length === 1 && only?.key && isContextField(only.key)) return { value: textOf(only.value) };
   if (changed.some(({ key }) => key === null || isContextField(key))) return {};

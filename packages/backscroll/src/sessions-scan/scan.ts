@@ -144,9 +144,7 @@ const WRITES = new Set<Pattern>(["append", "trim", "write-back", "create", "clea
 
 /** `s["m"] = s["m"][-20:]` is one thing, a trim, and not a read as well; two equal uses of a line are one. */
 function withoutDoubles(uses: readonly FoundUse[]): FoundUse[] {
-  const writes = uses.filter(
-    ({ pattern, node }) => WRITES.has(pattern) && /assign|call|declarator|pair/.test(node.kind),
-  );
+  const writes = uses.filter(({ pattern, node }) => WRITES.has(pattern) && /assign|call|declarator/.test(node.kind));
   const seen = new Set<string>();
   return uses.filter(({ pattern, start, node }) => {
     const isPart = writes.some(

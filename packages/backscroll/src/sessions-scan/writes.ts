@@ -1,8 +1,8 @@
 import type { Dictionary, UseDetails } from "./dictionary.ts";
 import { operands } from "./list-parts.ts";
 import type { Value } from "./meaning.ts";
-import { oneLine, type Origin, originOf } from "./origin.ts";
-import { record, type Steps, unclassified } from "./record.ts";
+import { changeOf, oneLine, type Origin, originOf } from "./origin.ts";
+import { fieldOf, record, type Steps, unclassified } from "./record.ts";
 import { type Node, textOf } from "./tree.ts";
 import { isContextField, isMessagesField, looksLikeMessage, looksLikeSession, namesMessage } from "./vocabulary.ts";
 import { bare, isEmptyLiteral, viewOf } from "./view.ts";
@@ -17,6 +17,7 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
   const { node, by, operator } = write;
   const source = textOf(by);
   if (operator === "+=") return appended(steps, node, value, by);
+  if (operator === "|=") return onSessionMerged(steps, { node, by: [by], named: new Map() }, value);
   if (/^(None|null|undefined)$/.test(source)) return record(steps, value, "delete", node);
   // Variables are known only when everything has been followed.
   steps.later(() => {
@@ -60,6 +61,28 @@ function changesOf(steps: Steps, { grown, context, copies }: Origin, value: Valu
     record(steps, { ...value, kind: "context", start: node }, "context-write", node, details);
   }
   for (const name of copies) steps.bindName(name, { ...value, isAlias: true, steps: 0, creates: false });
+}
+
+/** Some keys of a session are set at once: `update({…})`, `update(title=…)`, `Object.assign(session, {…})`. */
+export function onSessionMerged(
+  steps: Steps,
+  { node, by, named }: { node: Node; by: readonly Node[]; named: ReadonlyMap<string, Node> },
+  value: Value,
+): void {
+  const literals = by.map((arg) => viewOf(bare(arg)));
+  const isKnown = literals.every((view) => view.is === "dictionary" && view.spreads.length === 0);
+  if (!isKnown) return unclassified(steps, value, node, "several parts of the session are set at once");
+  const entries = [
+    ...literals.flatMap((view) => (view.is === "dictionary" ? view.entries : [])),
+    ...[...named].map(([key, entry]) => ({ key, value: entry })),
+  ];
+  for (const { key, value: entry } of entries) {
+    if (key !== null && isMessagesField(key)) {
+      onMessagesWritten(steps, { node, by: entry, operator: "=" }, fieldOf(value, key));
+    }
+  }
+  const others = entries.filter(({ key }) => key === null || !isMessagesField(key));
+  if (others.length > 0) record(steps, value, "context-write", node, changeOf(others, node));
 }
 
 /** What is in a new session: messages, a context. */

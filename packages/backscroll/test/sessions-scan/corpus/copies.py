@@ -26,7 +26,7 @@ def on(m):
     h = user_histories.get(m.chat.id, [])  #> read
     h = h + [{"role": "user", "content": m.text}]  #> append
     user_histories[m.chat.id] = h[-MAX:]  #> trim
-    user_histories.update({m.chat.id: user_histories[m.chat.id][-MAX:]})  #> trim
+    user_histories.update({m.chat.id: user_histories[m.chat.id][-MAX:]})  #> trim, last-n
 
 # === longer and cut in one expression
 chat_histories = {}  #> declare
@@ -117,3 +117,30 @@ def add(session_id, text):
 
 def begin(session_id):
     histories[session_id] = histories.get(session_id, [SYSTEM])  #> create
+
+# === parts of a session, set at once
+sessions = {}  #> declare
+
+def change(session_id, message, data):
+    session = sessions[session_id]  #> read
+    longer = session["messages"] + [message]  #> append, read
+    session.update({"messages": longer, "title": "x"})  #> write-back, context-write
+    session.update(title=message["content"], status="open")  #> context-write
+    session.update(data)  #> unclassified
+    session |= {"status": "done"}  #> context-write
+
+# === what goes from the end is no trim
+histories = {}  #> declare
+
+def undo(session_id):
+    history = histories[session_id]  #> read
+    del history[-2:]  #> unclassified
+    del history[20:]  #> unclassified
+    del history[:-20]  #> trim
+    del history[1:-20]  #> trim
+    del history[:]  #> clear
+    history[:] = history[:-2]  #> unclassified, read
+    history[:] = history[-20:]  #> trim
+    history[:] = history + [{"role": "user", "content": "x"}]  #> append
+    history[:] = []  #> clear
+    history.rotate(1)  #> unclassified

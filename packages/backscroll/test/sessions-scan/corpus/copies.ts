@@ -91,3 +91,28 @@ export function change(chatId: string, id: string, message: Msg) {
 }
 
 export const save = (chatId: string, messages: Msg[]) => chats.set(chatId, messages); //> unclassified
+
+// === parts of a session, set at once
+const sessions = new Map<string, Session>(); //> declare
+
+export function change(sessionId: string, message: Msg, title: string, data: Partial<Session>) {
+  const session = sessions.get(sessionId)!; //> read
+  const messages = [...session.messages, message]; //> append, read
+  Object.assign(session, { messages }); //> write-back
+  Object.assign(session, { title }); //> context-write
+  Object.assign(session, data); //> unclassified
+}
+
+// === what goes from the end is no trim
+const chats = new Map<string, Msg[]>(); //> declare
+
+export function undo(chatId: string) {
+  const history = chats.get(chatId)!; //> read
+  history.length -= 2; //> unclassified
+  history.length = 20; //> unclassified
+  history.length = 0; //> clear
+  history.splice(-2); //> unclassified
+  const tooMany = history.length - 20; //> read
+  history.splice(0, tooMany); //> trim
+  history.splice(0); //> clear
+}
