@@ -4,7 +4,8 @@ import { findExports, findImports, type Import, requiredModule } from "./imports
 import { addMember, addSite, type Holder, keyOfMeaning, type Meaning, newHolder, type Value } from "./meaning.ts";
 import { submodule } from "./modules.ts";
 import { scopesOf, type Scope, type Scopes, targets } from "./scopes.ts";
-import { followValue, parameterFor } from "./follow.ts";
+import { parameterFor } from "./arguments.ts";
+import { followValue } from "./follow.ts";
 import type { Steps } from "./record.ts";
 import { ancestor, descendants, type Node, type SourceFile, textOf } from "./tree.ts";
 import { bare, isFunction, lastName, literalText, outer, type View, viewOf } from "./view.ts";
