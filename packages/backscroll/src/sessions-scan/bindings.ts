@@ -1,14 +1,14 @@
-import { membersOf } from "./candidates.ts";
+import { declaredFunction, inherits, isSelf, methodOf, patternParts, valueSetTo } from "./definitions.ts";
 import { type Dictionary, type FoundUse, type Home } from "./dictionary.ts";
 import { findExports, findImports, type Import, requiredModule } from "./imports.ts";
 import { addMember, addSite, type Holder, keyOfMeaning, type Meaning, newHolder, type Value } from "./meaning.ts";
 import { submodule } from "./modules.ts";
-import { scopesOf, type Scope, type Scopes, targets } from "./scopes.ts";
-import { parameterFor } from "./arguments.ts";
+import { scopesOf, type Scope, type Scopes } from "./scopes.ts";
 import { followValue } from "./follow.ts";
+import { createHolders } from "./holders.ts";
 import type { Steps } from "./record.ts";
-import { ancestor, descendants, type Node, type SourceFile, textOf } from "./tree.ts";
-import { bare, isFunction, lastName, literalText, outer, type View, viewOf } from "./view.ts";
+import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
+import { isFunction, lastName, outer, type View, viewOf } from "./view.ts";
 import { givesMessages } from "./vocabulary.ts";
 
 /** The files of the tree, opened when something leads to them. */
@@ -214,109 +214,6 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     bind(to, inner, textOf(name), { ...result, key: null, isAlias: true, steps: 0 });
   }
 
-  function followHolder(node: Node, holder: Holder, as: "module" | "class" | "instance"): void {
-    const parent = outer(node);
-    if (!parent) return;
-    const view = viewOf(parent);
-    const self: Meaning = { of: "holder", holder, as };
-    if (view.is === "wrapper") return followHolder(parent, holder, as);
-    if (view.is === "attribute" && view.object === node) {
-      addSite(holder, view.name, (_, meaning) => queue.push(() => follow(parent, meaning)));
-      const key = view.name === "get" ? calledWith(parent) : null;
-      if (key !== null) addSite(holder, key, (_, meaning) => queue.push(() => follow(outer(parent)!, meaning)));
-    } else if (view.is === "index" && view.object === node) {
-      subscripted(parent, view.key, holder, as);
-    } else if (view.is === "membership" && view.container === node) {
-      operated(holder, "__contains__", { pattern: "check", start: node, node: parent, key: textOf(view.item) });
-    } else if (view.is === "call" && view.callee === node && as === "class") {
-      followHolder(parent, holder, "instance");
-    } else if (view.is === "assign" && view.value === node) assignTo(parent, view, self);
-    else if (view.is === "either" && view.operator === "or") followHolder(parent, holder, as);
-    else if (as === "class") typed(node, holder);
-    else if (view.is === "return") returned(parent, self);
-    else if (view.is === "assign" && view.target === node && view.value) madeAnew(bare(view.value), holder);
-    else if (view.is === "call") given(node, parent, view, self);
-  }
-
-  /** `STATE["sessions"]`; `manager[id]`, where the class has `__getitem__`. */
-  function subscripted(node: Node, key: Node, holder: Holder, as: "module" | "class" | "instance"): void {
-    const name = literalText(key);
-    if (name !== null) addSite(holder, name, (_, meaning) => queue.push(() => follow(node, meaning)));
-    if (as !== "instance") return;
-    addSite(holder, "__getitem__", (_, meaning) => {
-      if (meaning.of !== "producer") return;
-      const value = { ...meaning.result, key: textOf(key), start: node, isAlias: true, steps: 1, creates: false };
-      queue.push(() => followValue(steps, node, value));
-    });
-    if (!node.parent || viewOf(node.parent).is !== "delete") return;
-    operated(holder, "__delitem__", { pattern: "delete", start: node, node: node.parent, key: textOf(key) });
-  }
-
-  /** An operator that a method of the class answers from the dictionary. */
-  function operated(
-    holder: Holder,
-    method: string,
-    { key, ...at }: Pick<FoundUse, "pattern" | "start" | "node"> & { key: string },
-  ): void {
-    const owner = typeof holder.of === "string" ? null : viewOf(holder.of);
-    const body = owner?.is === "class" ? methodOf(owner.body, method)?.body : undefined;
-    if (!body) return;
-    later.push(() => {
-      if (![...descendants(body)].some((node) => dictionary.reached.has(node))) return;
-      use(value, { ...at, reason: null, details: { key, isAlias: true } });
-    });
-  }
-
-  /** The object that it is in is made once more, with another dictionary. */
-  function madeAnew(object: Node, holder: Holder): void {
-    for (const { key, value: node } of membersOf(object)) {
-      if (key === null) continue;
-      addSite(holder, key, (_, meaning) => {
-        const isDictionary = meaning.of === "value" && meaning.kind === "dictionary";
-        if (isDictionary) use(meaning, { pattern: "declare", reason: null, start: node, node, details: {} });
-      });
-    }
-  }
-
-  /** What holds it is handed to a function. */
-  function given(node: Node, call: Node, view: Extract<View, { is: "call" }>, meaning: Meaning): void {
-    if (meaning.of !== "holder" || meaning.as !== "instance") return;
-    const called = functionOf(view.callee);
-    const parameter = called && parameterFor(called.view.parameters, { node, args: view.args, named: view.named });
-    if (called && parameter) {
-      for (const name of targets(parameter.name)) bind(called.to, called.to.scopes.at(name), textOf(name), meaning);
-      return;
-    }
-    if (typeof meaning.holder.of === "string" || membersOf(meaning.holder.of).length === 0) return;
-    const reason = `${textOf(node)}, which it is in, is given to ${textOf(view.callee)}()`;
-    use(value, { pattern: "unclassified", reason, start: node, node: call, details: {} });
-  }
-
-  /** `manager: SessionManager`, and what inherits from it. */
-  function typed(node: Node, holder: Holder): void {
-    const annotation = ancestor(node, ({ kind }) => kind === "type" || kind === "type_annotation");
-    const heir = ancestor(node, ({ kind }) => kind === "argument_list" || kind === "class_heritage")?.parent;
-    const to = open(node.file.path);
-    if (!to) return;
-    if (heir && viewOf(heir).is === "class") {
-      addSite(holder, "**", (name, meaning) => addClassMember(to, heir, name, meaning));
-      return;
-    }
-    const declared = annotation?.parent;
-    if (!declared || /return|generic/.test(declared.kind)) return;
-    const names = declared.children.flatMap(targets);
-    const instance: Meaning = { of: "holder", holder, as: "instance" };
-    for (const name of names.slice(0, 1)) {
-      bind(to, to.scopes.at(name), textOf(name), instance);
-      const isField = declared.children.some(({ kind }) => kind === "accessibility_modifier");
-      const owner = isField ? ancestor(declared, (other) => viewOf(other).is === "class") : null;
-      if (owner) addClassMember(to, owner, textOf(name), instance);
-    }
-    const field = declared.children.find(({ kind }) => kind.endsWith("property_identifier"));
-    const owner = field && ancestor(field, (other) => viewOf(other).is === "class");
-    if (field && owner) addClassMember(to, owner, textOf(field), instance);
-  }
-
   function assignTo(statement: Node, view: Extract<View, { is: "assign" }>, meaning: Meaning): void {
     const to = open(statement.file.path);
     if (!to) return;
@@ -435,6 +332,19 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     },
   };
 
+  const followHolder = createHolders({
+    reached: dictionary.reached,
+    open,
+    bind,
+    addClassMember,
+    assignTo,
+    returned,
+    functionOf,
+    follow: (node, meaning) => void queue.push(() => follow(node, meaning)),
+    later: (decide) => void later.push(decide),
+    use: (found) => use(value, found),
+  });
+
   function drain(): void {
     for (;;) {
       const next = queue.shift() ?? later.shift();
@@ -469,22 +379,6 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
   }
 }
 
-/** The literal argument of the call that this is the callee of. */
-function calledWith(callee: Node): string | null {
-  const view = callee.parent && viewOf(callee.parent);
-  const first = view?.is === "call" && view.callee === callee ? view.args[0] : undefined;
-  return first ? literalText(first) : null;
-}
-
-/** `{ sessions, users: people }`: the keys, and the names that they are bound to. */
-function patternParts(pattern: Node): { key: string; name: Node }[] {
-  return pattern.children.flatMap((part) => {
-    const [key, inner] = part.kind === "pair_pattern" ? part.children : [part, part];
-    const name = key && inner ? targets(inner)[0] : undefined;
-    return key && name ? [{ key: textOf(key).split(/[\s=]/)[0]!, name }] : [];
-  });
-}
-
 function producer({ parameters }: Extract<View, { is: "function" }>, result: Value): Meaning {
   const own = parameters.filter(({ name }) => !/^(self|cls)$/.test(textOf(name)));
   const keyParameter = own.findIndex(({ name }) => textOf(name) === result.key);
@@ -506,36 +400,4 @@ function dictionaryOf(meaning: Meaning): Dictionary | null {
 
 function idOf({ file, node }: Dictionary): string {
   return `${file.path}:${node.start}`;
-}
-
-function isSelf(node: Node): boolean {
-  return /^(self|cls|this)$/.test(textOf(node));
-}
-
-function inherits(heir: Node, owner: Node): boolean {
-  const [from, of] = [viewOf(heir), viewOf(owner)];
-  if (from.is !== "class" || of.is !== "class" || !of.name) return false;
-  return from.bases.some((base) => lastName(base) === textOf(of.name!));
-}
-
-function methodOf(body: Node, name: string): Extract<View, { is: "function" }> | null {
-  for (const child of body.children) {
-    const node = child.kind === "decorated_definition" ? (child.children.at(-1) ?? child) : child;
-    const view = viewOf(node);
-    if (view.is === "function" && view.name && textOf(view.name) === name) return view;
-  }
-  return null;
-}
-
-function valueSetTo(name: Node): Node[] {
-  const view = name.parent && viewOf(name.parent);
-  return view?.is === "assign" && view.target === name && view.value ? [view.value] : [];
-}
-
-function declaredFunction(name: Node): Extract<View, { is: "function" }> | null {
-  const { parent } = name;
-  const view = parent && viewOf(parent);
-  if (view?.is === "function" && view.name === name) return view;
-  const value = view?.is === "assign" && view.target === name && view.value ? viewOf(view.value) : null;
-  return value?.is === "function" ? value : null;
 }
