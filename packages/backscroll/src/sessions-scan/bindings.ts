@@ -293,6 +293,11 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
       const holder = holderOf(home.object);
       addMember(holder, home.name, meaning);
       place(home.owner, { of: "holder", holder, as: "instance" });
+    } else if (home.in === "export") {
+      tell(to, home.name, meaning);
+      for (const node of to.scopes.attributes.get(home.name) ?? []) {
+        if (/^(module\.)?exports\.\w+$/.test(textOf(node))) queue.push(() => follow(node, meaning));
+      }
     } else {
       for (const path of tree.mentioning(home.owner, home.name)) {
         for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
@@ -369,7 +374,7 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
   place(dictionary.home, value);
   // A field's own line is no reference, and no key of an object is.
   const { in: home } = dictionary.home;
-  if (home === "object" || (home === "class" && viewOf(dictionary.node).is !== "attribute")) {
+  if (home !== "scope" && home !== "path" && viewOf(dictionary.node).is !== "attribute") {
     use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
   }
   for (;;) {

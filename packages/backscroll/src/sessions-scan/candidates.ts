@@ -37,7 +37,8 @@ export function findCandidates(file: SourceFile, scopes: Scopes): Dictionary[] {
     const object = bare(value);
     for (const { key, value: inner } of owner ? membersOf(object) : []) {
       if (!owner || key === null) continue;
-      const home: Home = { in: "object", object, owner, name: key };
+      const isExports = owner.in === "export" && owner.name === "*";
+      const home: Home = isExports ? { in: "export", name: key } : { in: "object", object, owner, name: key };
       if (makesDictionary(inner)) add(home, inner, textOf(inner));
       else inObject(inner, home);
     }
@@ -72,6 +73,7 @@ function declaredTypes({ root }: SourceFile): ReadonlyMap<string, string> {
 
 function keyOf(home: Home): string {
   if (home.in === "path") return `path ${home.owner}.${home.name}`;
+  if (home.in === "export") return `export ${home.name}`;
   if (home.in === "object") return `${keyOf(home.owner)}.${home.name}`;
   const { start } = home.in === "class" ? home.class : home.scope.node;
   return `${home.in} ${start} ${home.name}`;
@@ -134,7 +136,9 @@ function homeOf(target: Node, scopes: Scopes): Home | null {
     return isCaptured(view.name, scope, scopes) ? { in: "scope", scope, name: view.name } : null;
   }
   if (view.is !== "attribute") return null;
+  if (textOf(target) === "module.exports") return { in: "export", name: "*" };
   const owner = bare(view.object);
+  if (/^(module\.)?exports$/.test(textOf(owner))) return { in: "export", name: view.name };
   if (/^(self|cls|this)$/.test(textOf(owner))) {
     const inClass = ancestor(target, (node) => viewOf(node).is === "class");
     return inClass && { in: "class", class: inClass, name: view.name };

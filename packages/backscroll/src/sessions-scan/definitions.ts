@@ -12,7 +12,7 @@ export function patternParts(pattern: Node): { key: string; name: Node }[] {
 }
 
 export function isSelf(node: Node): boolean {
-  return /^(self|cls|this)$/.test(textOf(node));
+  return /^(self|cls|this|type\(self\)|self\.__class__|this\.constructor)$/.test(textOf(node));
 }
 
 export function inherits(heir: Node, owner: Node): boolean {

@@ -29,6 +29,8 @@ export type Home =
   | { readonly in: "class"; readonly class: Node; readonly name: string }
   /** `app.state.sessions`: by its last two names, from anywhere. */
   | { readonly in: "path"; readonly owner: string; readonly name: string }
+  /** `exports.sessions = {}`, `module.exports = { sessions: {} }` */
+  | { readonly in: "export"; readonly name: string }
   /** `STATE = {"sessions": {}}`: by its key, from the object that it is made in. */
   | { readonly in: "object"; readonly object: Node; readonly owner: Home; readonly name: string };
 

@@ -110,3 +110,11 @@ CONFIG = {"messages": {}, "limits": {}}
 
 def limit(session_id):
     return CONFIG["limits"][session_id] < 10
+
+# === of the class, from an object of it
+class Chat:
+    sessions: dict[str, list] = {}  #> declare
+
+    def add(self, session_id, m):
+        type(self).sessions.setdefault(session_id, []).append({"role": "user", "content": m})  #> append
+        self.__class__.sessions[session_id].append({"role": "assistant", "content": "x"})  #> append
