@@ -1,9 +1,11 @@
-import { type Dictionary, type FoundUse } from "./dictionary.ts";
+import { declaredFunction, inherits, isSelf, methodOf, patternParts, valueSetTo } from "./definitions.ts";
+import { type Dictionary, type FoundUse, type Home } from "./dictionary.ts";
 import { findExports, findImports, type Import, requiredModule } from "./imports.ts";
 import { addMember, addSite, type Holder, keyOfMeaning, type Meaning, newHolder, type Value } from "./meaning.ts";
 import { submodule } from "./modules.ts";
-import { scopesOf, type Scope, type Scopes, targets } from "./scopes.ts";
+import { scopesOf, type Scope, type Scopes } from "./scopes.ts";
 import { followValue } from "./follow.ts";
+import { createHolders } from "./holders.ts";
 import type { Steps } from "./record.ts";
 import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
 import { isFunction, lastName, outer, type View, viewOf } from "./view.ts";
@@ -212,54 +214,17 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     bind(to, inner, textOf(name), { ...result, key: null, isAlias: true, steps: 0 });
   }
 
-  function followHolder(node: Node, holder: Holder, as: "module" | "class" | "instance"): void {
-    const parent = outer(node);
-    if (!parent) return;
-    const view = viewOf(parent);
-    const self: Meaning = { of: "holder", holder, as };
-    if (view.is === "wrapper") return followHolder(parent, holder, as);
-    if (view.is === "attribute" && view.object === node) {
-      addSite(holder, view.name, (_, meaning) => queue.push(() => follow(parent, meaning)));
-    } else if (view.is === "index" && view.object === node) {
-      return;
-    } else if (view.is === "call" && view.callee === node && as === "class") {
-      followHolder(parent, holder, "instance");
-    } else if (view.is === "assign" && view.value === node) assignTo(parent, view, self);
-    else if (view.is === "either" && view.operator === "or") followHolder(parent, holder, as);
-    else if (as === "class") typed(node, holder);
-    else if (view.is === "return") returned(parent, self);
-  }
-
-  /** `manager: SessionManager`, and what inherits from it. */
-  function typed(node: Node, holder: Holder): void {
-    const annotation = ancestor(node, ({ kind }) => kind === "type" || kind === "type_annotation");
-    const heir = ancestor(node, ({ kind }) => kind === "argument_list" || kind === "class_heritage")?.parent;
-    const to = open(node.file.path);
-    if (!to) return;
-    if (heir && viewOf(heir).is === "class") {
-      addSite(holder, "**", (name, meaning) => addClassMember(to, heir, name, meaning));
-      return;
-    }
-    const declared = annotation?.parent;
-    if (!declared || /return|generic/.test(declared.kind)) return;
-    const names = declared.children.flatMap(targets);
-    const instance: Meaning = { of: "holder", holder, as: "instance" };
-    for (const name of names.slice(0, 1)) {
-      bind(to, to.scopes.at(name), textOf(name), instance);
-      const isField = declared.children.some(({ kind }) => kind === "accessibility_modifier");
-      const owner = isField ? ancestor(declared, (other) => viewOf(other).is === "class") : null;
-      if (owner) addClassMember(to, owner, textOf(name), instance);
-    }
-    const field = declared.children.find(({ kind }) => kind.endsWith("property_identifier"));
-    const owner = field && ancestor(field, (other) => viewOf(other).is === "class");
-    if (field && owner) addClassMember(to, owner, textOf(field), instance);
-  }
-
   function assignTo(statement: Node, view: Extract<View, { is: "assign" }>, meaning: Meaning): void {
     const to = open(statement.file.path);
     if (!to) return;
     const target = viewOf(view.target);
-    if (view.target.kind.endsWith("property_identifier")) {
+    if (view.target.kind === "object_pattern" && meaning.of === "holder") {
+      for (const { key, name } of patternParts(view.target)) {
+        addSite(meaning.holder, key, (_, member) =>
+          bind(to, to.scopes.resolve(name) ?? to.scopes.module, textOf(name), member),
+        );
+      }
+    } else if (view.target.kind.endsWith("property_identifier")) {
       const owner = ancestor(view.target, (node) => viewOf(node).is === "class");
       if (owner) addClassMember(to, owner, textOf(view.target), meaning);
     } else if (target.is === "name") {
@@ -320,6 +285,29 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     return null;
   }
 
+  /** Where a dictionary lives, or the object that it is in. */
+  function place(home: Home, meaning: Meaning): void {
+    if (home.in === "scope") bind(to, home.scope, home.name, meaning);
+    else if (home.in === "class") addClassMember(to, home.class, home.name, meaning);
+    else if (home.in === "object") {
+      const holder = holderOf(home.object);
+      addMember(holder, home.name, meaning);
+      place(home.owner, { of: "holder", holder, as: "instance" });
+    } else if (home.in === "export") {
+      tell(to, home.name, meaning);
+      for (const node of to.scopes.attributes.get(home.name) ?? []) {
+        if (/^(module\.)?exports\.\w+$/.test(textOf(node))) queue.push(() => follow(node, meaning));
+      }
+    } else {
+      for (const path of tree.mentioning(home.owner, home.name)) {
+        for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
+          const view = viewOf(node);
+          if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, meaning));
+        }
+      }
+    }
+  }
+
   const steps: Steps = {
     follow: (node, value) => followValue(steps, node, value),
     use,
@@ -349,6 +337,19 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     },
   };
 
+  const followHolder = createHolders({
+    reached: dictionary.reached,
+    open,
+    bind,
+    addClassMember,
+    assignTo,
+    returned,
+    functionOf,
+    follow: (node, meaning) => void queue.push(() => follow(node, meaning)),
+    later: (decide) => void later.push(decide),
+    use: (found) => use(value, found),
+  });
+
   function drain(): void {
     for (;;) {
       const next = queue.shift() ?? later.shift();
@@ -369,22 +370,12 @@ export function followDictionary(tree: Tree, dictionary: Dictionary, goesOn: () 
     creates: false,
     field: null,
   };
-  const { home } = dictionary;
   const to = add(dictionary.file);
-  if (home.in === "scope") bind(to, home.scope, home.name, value);
-  else if (home.in === "class") {
-    addClassMember(to, home.class, home.name, value);
-    // A field's own line is no reference.
-    if (viewOf(dictionary.node).is !== "attribute") {
-      use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
-    }
-  } else {
-    for (const path of tree.mentioning(home.owner, home.name)) {
-      for (const node of open(path)?.scopes.attributes.get(home.name) ?? []) {
-        const view = viewOf(node);
-        if (view.is === "attribute" && lastName(view.object) === home.owner) queue.push(() => follow(node, value));
-      }
-    }
+  place(dictionary.home, value);
+  // A field's own line is no reference, and no key of an object is.
+  const { in: home } = dictionary.home;
+  if (home !== "scope" && home !== "path" && viewOf(dictionary.node).is !== "attribute") {
+    use(value, { pattern: "declare", reason: null, start: dictionary.node, node: dictionary.node, details: {} });
   }
   for (;;) {
     drain();
@@ -414,36 +405,4 @@ function dictionaryOf(meaning: Meaning): Dictionary | null {
 
 function idOf({ file, node }: Dictionary): string {
   return `${file.path}:${node.start}`;
-}
-
-function isSelf(node: Node): boolean {
-  return /^(self|cls|this)$/.test(textOf(node));
-}
-
-function inherits(heir: Node, owner: Node): boolean {
-  const [from, of] = [viewOf(heir), viewOf(owner)];
-  if (from.is !== "class" || of.is !== "class" || !of.name) return false;
-  return from.bases.some((base) => lastName(base) === textOf(of.name!));
-}
-
-function methodOf(body: Node, name: string): Extract<View, { is: "function" }> | null {
-  for (const child of body.children) {
-    const node = child.kind === "decorated_definition" ? (child.children.at(-1) ?? child) : child;
-    const view = viewOf(node);
-    if (view.is === "function" && view.name && textOf(view.name) === name) return view;
-  }
-  return null;
-}
-
-function valueSetTo(name: Node): Node[] {
-  const view = name.parent && viewOf(name.parent);
-  return view?.is === "assign" && view.target === name && view.value ? [view.value] : [];
-}
-
-function declaredFunction(name: Node): Extract<View, { is: "function" }> | null {
-  const { parent } = name;
-  const view = parent && viewOf(parent);
-  if (view?.is === "function" && view.name === name) return view;
-  const value = view?.is === "assign" && view.target === name && view.value ? viewOf(view.value) : null;
-  return value?.is === "function" ? value : null;
 }

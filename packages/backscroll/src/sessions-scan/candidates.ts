@@ -1,16 +1,16 @@
 import { type Dictionary, type Home, newDictionary } from "./dictionary.ts";
 import type { Scope, Scopes } from "./scopes.ts";
-import { ancestor, type Node, type SourceFile, textOf } from "./tree.ts";
-import { bare, isFunction, lastName, viewOf } from "./view.ts";
+import { ancestor, descendants, type Node, type SourceFile, textOf } from "./tree.ts";
+import { bare, type Entry, isFunction, lastName, viewOf } from "./view.ts";
 
 /** A line on which a dictionary may be made: what decides whether a file is parsed at all. */
 export const MAKES_DICTIONARY =
-  /[=:(?|]\s*(?:\w+\.)*(?:\{\s*\}|dict\(\)|\w*[dD]ict\(|field\(|TTLCache|LRUCache|LFUCache|Object\.create\(\s*null|new\s+(?:Weak)?Map\b|new\s+\w*(?:LRU|TTL|Cache)\w*|Map<|Record<|[dD]ict\[)/;
+  /[=:(?|]\s*(?:\w+\.)*(?:\{\s*\}|dict\(\)|\w*[dD]ict\(|field\(|TTLCache|LRUCache|LFUCache|Object\.create\(\s*null|new\s+(?:(?:Weak)?Map|Collection)\b|new\s+\w*(?:LRU|TTL|Cache)\w*|Map<|Record<|[dD]ict\[)/;
 
 const MAKERS = new Set(
   (
     "dict defaultdict OrderedDict WeakValueDictionary TTLCache LRUCache LFUCache ExpiringDict " +
-    "Map WeakMap LRU QuickLRU NodeCache LRUMap"
+    "Map WeakMap Collection LRU QuickLRU NodeCache LRUMap"
   ).split(" "),
 );
 
@@ -20,27 +20,61 @@ const MAKERS = new Set(
  */
 export function findCandidates(file: SourceFile, scopes: Scopes): Dictionary[] {
   const found = new Map<string, Dictionary>();
+  const types = declaredTypes(file);
   const visit = (node: Node): void => {
     const view = viewOf(node);
     if (view.is === "assign" && view.operator !== "+=") {
+      if (view.value) inObject(view.value, homeOf(view.target, scopes));
       const annotation = view.annotation ? textOf(view.annotation) : "";
       if (view.value ? makesDictionary(view.value) : isDictionaryType(annotation)) {
         const home = homeOf(view.target, scopes);
-        const key = home && keyOf(home);
-        if (home && key && !found.has(key)) {
-          const made = `${annotation} ${view.value ? textOf(view.value) : ""}`.trim();
-          found.set(key, newDictionary({ name: home.name, home, file, node: view.target, annotation: made }));
-        }
+        if (home) add(home, view.target, `${annotation} ${view.value ? textOf(view.value) : ""}`.trim());
       }
     }
     for (const child of node.children) visit(child);
   };
+  function inObject(value: Node, owner: Home | null): void {
+    const object = bare(value);
+    for (const { key, value: inner } of owner ? membersOf(object) : []) {
+      if (!owner || key === null) continue;
+      const isExports = owner.in === "export" && owner.name === "*";
+      const home: Home = isExports ? { in: "export", name: key } : { in: "object", object, owner, name: key };
+      if (makesDictionary(inner)) add(home, inner, textOf(inner));
+      else inObject(inner, home);
+    }
+  }
+
+  function add(home: Home, node: Node, annotation: string): void {
+    const key = keyOf(home);
+    if (found.has(key)) return;
+    const named = new Set(annotation.match(/[\w$]+/g));
+    const valueTypes = [...types].filter(([name]) => named.has(name)).map(([, text]) => text);
+    const { name } = home;
+    found.set(key, newDictionary({ name, home, file, node, annotation, valueTypes: valueTypes.join("\n") }));
+  }
+
   visit(file.root);
   return [...found.values()];
 }
 
+const DECLARES_TYPE =
+  /^(type_alias_declaration|interface_declaration|class_declaration|abstract_class_declaration|class_definition)$/;
+
+/** By name, as text. */
+function declaredTypes({ root }: SourceFile): ReadonlyMap<string, string> {
+  const types = new Map<string, string>();
+  for (const node of descendants(root)) {
+    if (!DECLARES_TYPE.test(node.kind)) continue;
+    const name = /^(?:abstract\s+)?(?:type|interface|class)\s+([\w$]+)/.exec(textOf(node))?.[1];
+    if (name !== undefined) types.set(name, textOf(node));
+  }
+  return types;
+}
+
 function keyOf(home: Home): string {
   if (home.in === "path") return `path ${home.owner}.${home.name}`;
+  if (home.in === "export") return `export ${home.name}`;
+  if (home.in === "object") return `${keyOf(home.owner)}.${home.name}`;
   const { start } = home.in === "class" ? home.class : home.scope.node;
   return `${home.in} ${start} ${home.name}`;
 }
@@ -72,8 +106,20 @@ function makesDictionary(value: Node): boolean {
   }
 }
 
+/** The keys of an object that is written out: `{ sessions: {} }`, `dict(sessions={})`. */
+export function membersOf(object: Node): readonly Entry[] {
+  const view = viewOf(object);
+  if (view.is === "dictionary") return view.entries;
+  if (view.is !== "call") return [];
+  if (/^Object\.(freeze|seal)$/.test(textOf(view.callee)) && view.args[0]) return membersOf(bare(view.args[0]));
+  const isObject = /^(dict|SimpleNamespace)$/.test(lastName(view.callee));
+  return isObject ? [...view.named].map(([key, value]) => ({ key, value })) : [];
+}
+
 function isDictionaryType(annotation: string): boolean {
-  return /^:?\s*(?:\w+\.)*(?:ClassVar\[)?(?:[dD]ict|DefaultDict|Map|Record|MutableMapping)\s*[[<]/.test(annotation);
+  return /^:?\s*(?:\w+\.)*(?:ClassVar\[)?(?:[dD]ict|DefaultDict|Map|Collection|Record|MutableMapping)\s*[[<]/.test(
+    annotation,
+  );
 }
 
 function homeOf(target: Node, scopes: Scopes): Home | null {
@@ -90,7 +136,9 @@ function homeOf(target: Node, scopes: Scopes): Home | null {
     return isCaptured(view.name, scope, scopes) ? { in: "scope", scope, name: view.name } : null;
   }
   if (view.is !== "attribute") return null;
+  if (textOf(target) === "module.exports") return { in: "export", name: "*" };
   const owner = bare(view.object);
+  if (/^(module\.)?exports$/.test(textOf(owner))) return { in: "export", name: view.name };
   if (/^(self|cls|this)$/.test(textOf(owner))) {
     const inClass = ancestor(target, (node) => viewOf(node).is === "class");
     return inClass && { in: "class", class: inClass, name: view.name };

@@ -1,3 +1,4 @@
+import type { Value } from "./meaning.ts";
 import type { Scope } from "./scopes.ts";
 import type { Node, SourceFile } from "./tree.ts";
 
@@ -27,7 +28,11 @@ export type Home =
   | { readonly in: "scope"; readonly scope: Scope; readonly name: string }
   | { readonly in: "class"; readonly class: Node; readonly name: string }
   /** `app.state.sessions`: by its last two names, from anywhere. */
-  | { readonly in: "path"; readonly owner: string; readonly name: string };
+  | { readonly in: "path"; readonly owner: string; readonly name: string }
+  /** `exports.sessions = {}`, `module.exports = { sessions: {} }` */
+  | { readonly in: "export"; readonly name: string }
+  /** `STATE = {"sessions": {}}`: by its key, from the object that it is made in. */
+  | { readonly in: "object"; readonly object: Node; readonly owner: Home; readonly name: string };
 
 export interface Dictionary {
   readonly name: string;
@@ -37,8 +42,12 @@ export interface Dictionary {
   readonly node: Node;
   /** its type and what it is made with, as text */
   readonly annotation: string;
+  /** the declarations of the types that are named there, as far as its file has them */
+  readonly valueTypes: string;
   readonly evidence: Evidence;
   readonly uses: FoundUse[];
+  /** every expression that was found to stand for something of it */
+  readonly reached: Map<Node, Value>;
 }
 
 /** What speaks for a dictionary of conversations, and against. Counted while its uses are followed. */
@@ -55,6 +64,8 @@ interface Evidence {
   contextFields: number;
   /** something was appended to a value itself */
   listAppends: number;
+  /** a part of a value itself was taken, as of a list */
+  slices: number;
   /** values that were put in, as text */
   readonly values: Set<string>;
 }
@@ -92,7 +103,9 @@ export interface UseDetails {
   readonly hasDefault?: boolean;
 }
 
-export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "node" | "annotation">): Dictionary {
+export function newDictionary(
+  at: Pick<Dictionary, "name" | "home" | "file" | "node" | "annotation" | "valueTypes">,
+): Dictionary {
   const evidence: Evidence = {
     keys: new Set(),
     literalKeys: 0,
@@ -101,7 +114,8 @@ export function newDictionary(at: Pick<Dictionary, "name" | "home" | "file" | "n
     messageFields: 0,
     contextFields: 0,
     listAppends: 0,
+    slices: 0,
     values: new Set(),
   };
-  return { ...at, evidence, uses: [] };
+  return { ...at, evidence, uses: [], reached: new Map() };
 }

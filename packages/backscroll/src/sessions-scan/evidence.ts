@@ -1,5 +1,12 @@
 import type { Dictionary } from "./dictionary.ts";
-import { looksLikeOther, looksLikeSession, namesConversations, namesSession } from "./vocabulary.ts";
+import {
+  declaresMessages,
+  looksLikeOther,
+  looksLikeSession,
+  namesConversations,
+  namesMessages,
+  namesSession,
+} from "./vocabulary.ts";
 
 export type Verdict =
   | { readonly isSessions: true }
@@ -10,7 +17,7 @@ export type Verdict =
  * Whether a dictionary holds conversations by session. No name decides it: it has to be keyed by an expression, and either hold
  * messages, or be called so, keyed so, and hold nothing that speaks against it.
  */
-export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict {
+export function judge({ name, annotation, valueTypes, evidence, uses }: Dictionary): Verdict {
   const keys = [...evidence.keys];
   const values = [...evidence.values];
   const isKeyed = keys.length > 0;
@@ -19,7 +26,8 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   const isAppendedTo = uses.some(({ pattern }) => pattern === "append");
   const isNested = keys.length > 0 && uses.some(({ reason }) => reason?.includes("nested"));
   const typed =
-    /message|history|conversation|chat|\bturns?\b|Session\b|Memory/i.test(annotation) && !isOtherType(annotation);
+    declaresMessages(valueTypes) ||
+    (/message|history|conversation|chat|\bturns?\b|Memory/i.test(annotation) && !isOtherType(annotation));
   const holdsMessages =
     evidence.messagesAdded > 0 ||
     values.some(looksLikeSession) ||
@@ -37,13 +45,17 @@ export function judge({ name, annotation, evidence, uses }: Dictionary): Verdict
   if (holdsMessages && (hasName || hasKey || evidence.messagesAdded > 0)) return { isSessions: true };
   if (isListOfMessages(annotation)) return { isSessions: true };
   if (speaksAgainst) return no(hasName, "it holds no messages");
-  const hasLists = evidence.listAppends > 0 || /list|\[\]|deque|Array/i.test(`${annotation} ${values.join(" ")}`);
-  if (hasName && (hasKey || typed) && (hasLists || evidence.messageFields > 0 || typed)) return { isSessions: true };
-  if (hasName && hasKey && !values.some(isRecordOfOther)) return { isSessions: true };
-  if (hasKey && hasLists && evidence.messageFields > 0) return { isSessions: true };
-  if (typed && hasKey) return { isSessions: true };
-  const isNear = hasName || (hasKey && (isAppendedTo || isNested || evidence.contextFields > 0));
-  return no(isNear, "no message is seen to be put into it");
+  const hasLists =
+    evidence.listAppends > 0 ||
+    evidence.slices > 0 ||
+    /list|\[\]|deque|Array/i.test(`${annotation} ${values.join(" ")}`);
+  const speaksOfMessages = typed || evidence.messageFields > 0 || (hasLists && namesMessages(name));
+  if (hasKey && speaksOfMessages && (hasName || hasLists || typed)) return { isSessions: true };
+  if (hasName && typed) return { isSessions: true };
+  const isNear =
+    hasName || (hasKey && (/Session\b/.test(annotation) || isAppendedTo || isNested || evidence.contextFields > 0));
+  const seen = "no message is seen to be put into it";
+  return no(isNear, isNested ? `it is nested, by a second key, and ${seen}` : seen);
 }
 
 /** Not after what is known so far: where it is used by a key, that use would say so. */
@@ -68,14 +80,5 @@ function isOtherType(annotation: string): boolean {
 function isListOfMessages(annotation: string): boolean {
   return /\b\w*(Message|Msg|Turn)(Param)?s?\s*\[\]|\b(Array|list|deque)\s*[<[]\s*[\w.]*(Message|Msg|Turn)/i.test(
     annotation,
-  );
-}
-
-/** A literal that plainly is of something else: `{user_id: …, expires: …}` of a login. */
-function isRecordOfOther(value: string): boolean {
-  return (
-    value.startsWith("{") &&
-    /expire|token|password|ip\b|user_?id|email|cart|score|role"?\s*:/i.test(value) &&
-    !looksLikeSession(value)
   );
 }

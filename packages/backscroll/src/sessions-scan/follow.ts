@@ -1,25 +1,28 @@
-import { contextChange, mergedFrom, removal } from "./context.ts";
+import { onArgument } from "./arguments.ts";
+import { onStored, onWrite } from "./assignments.ts";
+import { removal } from "./context.ts";
 import type { Value } from "./meaning.ts";
 import { addsMessages, onDictionary, onMessages, onRecord } from "./methods.ts";
+import { followNested } from "./nested.ts";
 import {
   bindPair,
   bindPattern,
   bindSession,
   fieldOf,
   record,
-  rootIs,
   sessionUnder,
   type Steps,
   unclassified,
   used,
 } from "./record.ts";
+import { onIndex, onLength, onSlice } from "./subscripts.ts";
 import { descendants, type Node, textOf } from "./tree.ts";
-import { bare, isEmptyLiteral, literalText, outer, type Parameter, type View, viewOf } from "./view.ts";
-import { isMessagesField } from "./vocabulary.ts";
-import { appended, holdsLists, itemsOf, onMessagesWritten, onSessionWritten } from "./writes.ts";
+import { literalText, outer, viewOf } from "./view.ts";
 
 /** Goes from an expression outwards until it is clear what is done with it. */
 export function followValue(steps: Steps, node: Node, value: Value): void {
+  value.dictionary.reached.set(node, value);
+  if (value.kind === "nested") return followNested(steps, node, value);
   const parent = outer(node);
   if (!parent) return;
   const view = viewOf(parent);
@@ -67,8 +70,7 @@ export function followValue(steps: Steps, node: Node, value: Value): void {
 }
 
 function onUnknown(steps: Steps, parent: Node, node: Node, value: Value): void {
-  const grown = value.kind === "messages" ? grownCopy(parent) : null;
-  if (grown) return appended(steps, grown, value, grown);
+  if (parent.kind.endsWith("parameters")) return;
   if (/parameter|assignment_pattern/.test(parent.kind)) return onParameter(steps, parent, node, value);
   if (/export|import|global|nonlocal|pattern$/.test(parent.kind)) return;
   if (isExported(parent)) return;
@@ -84,15 +86,6 @@ function onParameter(steps: Steps, parent: Node, node: Node, value: Value): void
   bindPattern(steps, name, { ...value, isAlias: true, steps: 0 });
 }
 
-/** `{ ...session, messages: [...session.messages, m] }`: the list of the next state of the session. */
-function grownCopy(list: Node): Node | null {
-  const pair = list.parent;
-  const [key] = pair?.kind === "pair" ? pair.children : [];
-  const whole = pair?.parent && viewOf(pair.parent);
-  const isMessages = key !== undefined && isMessagesField(literalText(key) ?? textOf(key));
-  return isMessages && whole?.is === "dictionary" && whole.spreads.length > 0 ? list : null;
-}
-
 /** `module.exports = { sessions }` is known as an export. */
 function isExported(node: Node): boolean {
   const object = node.kind === "pair" ? node.parent : node;
@@ -104,8 +97,7 @@ function isExported(node: Node): boolean {
 function asked(steps: Steps, node: Node, value: Value): void {
   if (value.kind === "session") return record(steps, value, "check", node);
   if (value.kind === "dictionary") {
-    const { key: _, ...rest } = { key: null };
-    return record(steps, value, "iterate", node, { ...rest, all: true });
+    return record(steps, value, "iterate", node, { all: true });
   }
   used(steps, node, value);
 }
@@ -133,81 +125,6 @@ function onAttribute(steps: Steps, node: Node, value: Value, name: string): void
     return steps.follow(node, { ...value, field: value.field ?? name, steps: value.steps + 1 });
   }
   steps.follow(node, { ...value, steps: value.steps + 1 });
-}
-
-/** `history.length = 0` empties; anything else asks. */
-function onLength(steps: Steps, node: Node, value: Value): void {
-  const view = node.parent && viewOf(node.parent);
-  if (view?.is === "assign" && view.target === node) {
-    const isEmptied = view.value !== null && textOf(view.value) === "0";
-    return record(steps, value, isEmptied ? "clear" : "trim", node.parent ?? node);
-  }
-  record(steps, value, "read", node, { messages: true });
-}
-
-function onIndex(steps: Steps, node: Node, value: Value, key: Node): void {
-  const name = literalText(key);
-  const deeper = { ...value, steps: value.steps + 1 };
-  switch (value.kind) {
-    case "dictionary":
-      return steps.follow(node, sessionUnder(value, key));
-    case "session":
-      if (name !== null) return steps.follow(node, fieldOf(value, name));
-      return isNumeric(key) ? onMessage(steps, node, value, key) : onOtherKey(steps, node, value, key);
-    case "messages":
-      return onMessage(steps, node, value, key);
-    case "context":
-      return steps.follow(node, { ...deeper, field: value.field ?? name });
-    default:
-      return steps.follow(node, deeper);
-  }
-}
-
-function onOtherKey(steps: Steps, node: Node, value: Value, key: Node): void {
-  unclassified(steps, value, node, `${textOf(key)} is a second key: this dictionary is nested`);
-}
-
-function isNumeric(key: Node): boolean {
-  return viewOf(key).is === "number" || /length|len\(|^-?\d|^i(ndex|dx)?$/.test(textOf(key));
-}
-
-function onMessage(steps: Steps, node: Node, value: Value, key: Node): void {
-  const isLast = /^-1$|length\s*-\s*1$/.test(textOf(key).trim());
-  if (isLast && !isWritten(node)) return record(steps, value, "last-n", node, { limit: "1", messages: true });
-  steps.follow(node, { ...value, kind: "message", steps: value.steps + 1 });
-}
-
-function isWritten(node: Node): boolean {
-  let up: Node | null = node;
-  while (up?.parent) {
-    const view = viewOf(up.parent);
-    if (view.is === "assign") return view.target === up;
-    if (view.is === "delete") return true;
-    if (view.is !== "index" && view.is !== "attribute") return false;
-    up = up.parent;
-  }
-  return false;
-}
-
-function onSlice(steps: Steps, node: Node, value: Value, { from, to }: Extract<View, { is: "slice" }>): void {
-  if (value.kind !== "session" && value.kind !== "messages") return used(steps, node, value);
-  if (value.kind === "session") value.dictionary.evidence.listAppends += 0;
-  const outer = node.parent && viewOf(node.parent);
-  if (outer?.is === "delete") return record(steps, value, "trim", node.parent!);
-  if (outer?.is === "assign" && outer.target === node) return sliceWritten(steps, node.parent!, value, outer);
-  const bound = from ? textOf(from) : "";
-  const isLast = bound.startsWith("-") && !to;
-  record(steps, value, isLast ? "last-n" : "read", node, {
-    messages: true,
-    ...(isLast ? { limit: bound.slice(1).trim() } : {}),
-  });
-}
-
-/** `history[:] = history[-20:]` */
-function sliceWritten(steps: Steps, node: Node, value: Value, { value: by }: Extract<View, { is: "assign" }>): void {
-  if (by && isEmptyLiteral(by)) return record(steps, value, "clear", node);
-  if (by && viewOf(bare(by)).is === "slice") return record(steps, value, "trim", node);
-  unclassified(steps, value, node, "a part of the messages is replaced");
 }
 
 function onDelete(steps: Steps, parent: Node, node: Node, value: Value): void {
@@ -248,83 +165,6 @@ function onLoop(steps: Steps, loop: Node, node: Node, value: Value, target: Node
   used(steps, node, value);
 }
 
-/** It is the value of an assignment. */
-function onStored(
-  steps: Steps,
-  statement: Node,
-  node: Node,
-  value: Value,
-  view: Extract<View, { is: "assign" }>,
-): void {
-  const target = viewOf(view.target);
-  if (view.operator === "+=") return used(steps, node, value);
-  const isBound =
-    target.is === "name" || view.target.kind === "object_pattern" || view.target.kind === "property_identifier";
-  if (value.kind === "pairs" || value.kind === "values") return;
-  if (value.kind === "dictionary") {
-    if (isExportTarget(view.target)) return;
-    record(steps, value, "alias", statement);
-    return steps.assign(statement, view, { ...value, isAlias: true });
-  }
-  if (view.target.kind === "object_pattern" && value.kind === "session") {
-    record(steps, value, "read", node, { messages: /messages|history/.test(textOf(view.target)) });
-    return bindPattern(steps, view.target, value);
-  }
-  if (!isBound && rootIs(steps, view.target, value.dictionary)) return; // the target's side tells it
-  used(steps, node, value);
-  const isFollowed = value.kind === "session" || value.kind === "messages" || value.kind === "context";
-  const alias: Value = { ...value, isAlias: true, steps: 0, creates: false };
-  if (isFollowed) steps.assign(statement, view, alias);
-  if (isInExpression(statement)) steps.follow(statement, alias);
-}
-
-/** `(s := …) is None`, `return (s = …)`: the assignment is a value, too. */
-function isInExpression({ kind, parent }: Node): boolean {
-  return (
-    /^(named_expression|(augmented_)?assignment_expression)$/.test(kind) && parent?.kind !== "expression_statement"
-  );
-}
-
-function isExportTarget(target: Node): boolean {
-  return /^(module\.)?exports\b/.test(textOf(target));
-}
-
-/** It is assigned to. */
-function onWrite(steps: Steps, statement: Node, value: Value, view: Extract<View, { is: "assign" }>): void {
-  const { value: by, operator } = view;
-  switch (value.kind) {
-    case "dictionary":
-      if (value.isAlias) return;
-      return record(steps, value, "declare", statement);
-    case "session":
-      if (value.steps === 0) return; // a variable is set; what it is set to tells it
-      if (by) onSessionWritten(steps, { node: statement, by, operator }, value);
-      if (isInExpression(statement)) steps.follow(statement, { ...value, isAlias: true, steps: 0 });
-      return;
-    case "messages":
-      if (value.steps === 0) return by ? onListVariable(steps, statement, by, value, operator) : undefined;
-      return by ? onMessagesWritten(steps, { node: statement, by, operator }, value) : undefined;
-    case "message":
-      return unclassified(steps, value, statement, "a stored message is changed: `editMessage` takes its id");
-    case "context":
-    case "field":
-      if (value.steps === 0) return;
-      return record(
-        steps,
-        value,
-        "context-write",
-        statement,
-        by ? contextChange(value, view.target, by, operator) : {},
-      );
-    default:
-  }
-}
-
-/** `history += [m]` changes the list that is in the dictionary, too. */
-function onListVariable(steps: Steps, node: Node, by: Node, value: Value, operator: string): void {
-  if (operator === "+=") record(steps, value, "append", node, { items: itemsOf(by), messages: true });
-}
-
 function onFieldMethod(
   steps: Steps,
   { node, name, args }: { node: Node; name: string; args: readonly Node[] },
@@ -349,71 +189,4 @@ function onIteratorMethod(steps: Steps, { args }: { args: readonly Node[] }, val
   if (value.kind === "values") return bindSession(steps, parameter.name, value, null);
   const pattern = [...descendants(parameter.name)].find(({ kind }) => kind === "array_pattern");
   if (pattern) bindPair(steps, pattern, value);
-}
-
-const ITERATES =
-  /^(len|list|sorted|tuple|set|dict|iter|reversed|enumerate|any|all|max|min|sum|Array\.from|Object\.(keys|values|entries))$/;
-/** They look at what they are given, and leave it alone. */
-const READS =
-  /^(len|str|repr|print|list|dict|bool|type|isinstance|id|hash|sorted|reversed|any|all|sum|max|min|enumerate|jsonify|String|Boolean|Array\.isArray|structuredClone)$|(^|\.)(json|dumps|stringify|log|info|debug|warn|error|send|deepcopy|copy)$/;
-
-/** It is handed to a function. */
-function onArgument(
-  steps: Steps,
-  call: Node,
-  node: Node,
-  value: Value,
-  { callee, args, named }: Extract<View, { is: "call" }>,
-): void {
-  const name = textOf(callee);
-  if (value.kind === "pairs" || value.kind === "values" || value.kind === "keys") {
-    return ITERATES.test(name) ? steps.follow(call, value) : undefined;
-  }
-  if (value.kind === "dictionary") {
-    if (ITERATES.test(name)) {
-      record(steps, value, "iterate", call, { all: true });
-      const kind = name.endsWith("values") ? "values" : name.endsWith("entries") ? "pairs" : "keys";
-      return steps.follow(call, { ...value, kind });
-    }
-    const at = args.indexOf(node);
-    if (/^Object\.hasOwn$|hasOwnProperty\.call$/.test(name) && args[at + 1]) {
-      return record(steps, sessionUnder(value, args[at + 1]), "check", call);
-    }
-  }
-  if ((value.kind === "session" || value.kind === "context") && name === "Object.assign" && args[0] === node) {
-    return record(steps, value, "context-write", call, mergedFrom(args.slice(1), value));
-  }
-  const parameter = parameterFor(steps.parametersOf(callee), { node, args, named });
-  if (parameter) {
-    const key = keyInside(steps, callee, args, value.key);
-    if (value.kind === "dictionary") record(steps, value, "alias", call);
-    else used(steps, node, value);
-    return bindPattern(steps, parameter.name, { ...value, key, isAlias: true, steps: 0, creates: false });
-  }
-  if (value.kind === "dictionary") {
-    return unclassified(steps, value, call, `the whole dictionary is given to ${name}()`);
-  }
-  if (value.kind !== "session" || !value.isAlias || value.steps > 0 || READS.test(name))
-    return used(steps, node, value);
-  steps.later(() => {
-    if (holdsLists(value.dictionary) || rootIs(steps, callee, value.dictionary)) return;
-    unclassified(steps, value, call, `the session is given to ${name}(), which may change it`);
-  });
-}
-
-function parameterFor(
-  parameters: readonly Parameter[] | null,
-  { node, args, named }: { node: Node; args: readonly Node[]; named: ReadonlyMap<string, Node> },
-): Parameter | null {
-  const own = (parameters ?? []).filter(({ name }) => !/^(self|cls)$/.test(textOf(name)));
-  const byName = [...named].find(([, argument]) => argument === node)?.[0];
-  if (byName !== undefined) return own.find(({ name }) => textOf(name) === byName) ?? null;
-  return own[args.indexOf(node)] ?? null;
-}
-
-/** The session's id has another name inside the function, when it is handed over beside. */
-function keyInside(steps: Steps, callee: Node, args: readonly Node[], key: string | null): string | null {
-  const at = args.findIndex((argument) => textOf(argument) === key);
-  const parameter = at === -1 ? undefined : steps.parametersOf(callee)?.[at];
-  return parameter ? textOf(parameter.name) : null;
 }

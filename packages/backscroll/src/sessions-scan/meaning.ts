@@ -17,6 +17,8 @@ export interface Value {
     | "context"
     /** something of the session beside messages and context */
     | "field"
+    /** under a second key */
+    | "nested"
     | "pairs"
     | "values"
     | "keys";

@@ -10,9 +10,10 @@ import {
   used,
 } from "./record.ts";
 import type { Value } from "./meaning.ts";
+import { onSecondKey } from "./nested.ts";
 import { type Node, textOf } from "./tree.ts";
-import { literalText, viewOf } from "./view.ts";
-import { itemsOf, note, onSessionWritten } from "./writes.ts";
+import { bare, literalText, viewOf } from "./view.ts";
+import { itemsOf, note, onMessagesWritten, onSessionMerged, onSessionWritten } from "./writes.ts";
 
 /** A method of the dictionary itself: of Python's `dict`, of a `Map`, of an object. */
 export function onDictionary(steps: Steps, { node, name, args }: MethodCall, value: Value): void {
@@ -23,6 +24,9 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     case "peek":
       return steps.follow(node, { ...sessionUnder(value, key), hasDefault: other !== undefined });
     case "setdefault":
+    case "ensure":
+    case "getOrInsert":
+    case "getOrInsertComputed":
       if (other) value.dictionary.evidence.values.add(textOf(other));
       return steps.follow(node, { ...sessionUnder(value, key), creates: true, hasDefault: true });
     case "set":
@@ -42,7 +46,7 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     case "flushAll":
       return record(steps, value, "delete", node, { all: true });
     case "update":
-      return record(steps, value, "create", node, { all: true });
+      return onMerged(steps, { node, by: key ?? null }, value);
     case "items":
     case "entries":
       record(steps, value, "iterate", node, { all: true });
@@ -61,6 +65,17 @@ export function onDictionary(steps: Steps, { node, name, args }: MethodCall, val
     }
     default:
       return unclassified(steps, value, node, `${name}() of the dictionary is not one of the patterns`);
+  }
+}
+
+/** `update({id: session})`, `|= {id: session}`: each of them is put in. */
+export function onMerged(steps: Steps, { node, by }: { node: Node; by: Node | null }, value: Value): void {
+  const view = by && viewOf(bare(by));
+  const isLiteral = view?.is === "dictionary" && view.spreads.length === 0;
+  if (!isLiteral) return unclassified(steps, value, node, "several sessions are put in at once");
+  for (const { value: session } of view.entries) {
+    const key = session.parent?.children[0];
+    onSessionWritten(steps, { node: session.parent ?? node, by: session, operator: "=" }, sessionUnder(value, key));
   }
 }
 
@@ -83,12 +98,17 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
         const inner = isContext ? { ...value, field, steps: value.steps + 1 } : fieldOf(value, field);
         return steps.follow(node, { ...inner, hasDefault: args.length > 1 || value.hasDefault });
       }
-      return isContext
-        ? used(steps, node, value)
-        : unclassified(steps, value, node, `${textOf(args[0] ?? node)} is no literal`);
+      return isContext || !args[0] ? used(steps, node, value) : onSecondKey(steps, node, value, args[0]);
     case "update":
     case "assign":
     case "set":
+      if (!isContext && name === "update") {
+        return onSessionMerged(steps, { node, by: args, named: call.named }, value);
+      }
+      if (!isContext && name === "set" && field !== null && args[1]) {
+        const part = fieldOf(value, field);
+        if (part.kind === "messages") return onMessagesWritten(steps, { node, by: args[1], operator: "=" }, part);
+      }
       return record(steps, value, "context-write", node, value.field === null ? changesOf(call, field) : {});
     case "keys":
     case "items":
@@ -129,7 +149,7 @@ export function onRecord(steps: Steps, call: MethodCall, value: Value): void {
 
 const APPENDS = new Set(["append", "push", "extend", "appendright", "add"]);
 const TRIMS = new Set(["shift", "popleft"]);
-const CHANGES = new Set(["insert", "unshift", "appendleft", "remove", "reverse", "sort", "fill", "copyWithin"]);
+const CHANGES = new Set("insert unshift appendleft extendleft rotate remove reverse sort fill copyWithin".split(" "));
 const READS =
   "slice at map filter find some every join concat forEach reduce includes indexOf findIndex findLast flatMap count index " +
   "entries values toReversed copy";
@@ -143,6 +163,7 @@ export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
     note(value, items);
     return record(steps, value, "append", node, { items, messages: true });
   }
+  if (name === "splice" && isAll(node, args)) return record(steps, value, "clear", node, { messages: true });
   if (TRIMS.has(name) || isTrimming(name, args)) return record(steps, value, "trim", node);
   switch (name) {
     case "clear":
@@ -159,6 +180,13 @@ export function onMessages(steps: Steps, call: MethodCall, value: Value): void {
     return unclassified(steps, value, node, `${name}() changes messages that are stored`);
   }
   record(steps, value, "read", node, { messages: true });
+}
+
+/** `splice(0)`, `splice(0, history.length)` */
+function isAll(call: Node, [from, count, ...others]: readonly Node[]): boolean {
+  const list = textOf(call).slice(0, textOf(call).lastIndexOf(".splice("));
+  const isToEnd = count === undefined || textOf(count) === `${list}.length`;
+  return from !== undefined && textOf(from) === "0" && isToEnd && others.length === 0;
 }
 
 /** `pop(0)`, `splice(0, n)`: the oldest go. */

@@ -25,6 +25,11 @@ export function namesConversations(name: string): boolean {
   );
 }
 
+/** Of a dictionary of messages for certain: games, wizards and databases have sessions, too. */
+export function namesMessages(name: string): boolean {
+  return /chat|conv(o|ersation)|histor|dialog|transcript|messages|msgs|turns|memor(y|ies)/i.test(name);
+}
+
 /** Of a key: `session_id`, `sid`, `req.body.conversationId`, `ctx.chat.id`. */
 export function namesSession(key: string): boolean {
   return /session|\bs_?id\b|conv(o|ersation)?_?id|\bconv(o|ersation)?\b|\bc_?id\b|chat_?\.?id|chat\b|thread|dialog/i.test(
@@ -69,6 +74,11 @@ export function looksLikeSession(source: string): boolean {
       source,
     )
   );
+}
+
+/** Of the declaration of a type: it has a field of messages. */
+export function declaresMessages(source: string): boolean {
+  return /\b(messages|msgs|history|chat_?history|conversation|turns|transcript|dialogu?e?)\b\??\s*[:=]/i.test(source);
 }
 
 /** What dictionaries keyed by a session hold when it is no conversation: sockets, locks, counters. */

@@ -1,6 +1,8 @@
 import type { Dictionary, UseDetails } from "./dictionary.ts";
+import { operands } from "./list-parts.ts";
 import type { Value } from "./meaning.ts";
-import { record, rootIs, type Steps, unclassified } from "./record.ts";
+import { changeOf, oneLine, type Origin, originOf } from "./origin.ts";
+import { fieldOf, record, type Steps, unclassified } from "./record.ts";
 import { type Node, textOf } from "./tree.ts";
 import { isContextField, isMessagesField, looksLikeMessage, looksLikeSession, namesMessage } from "./vocabulary.ts";
 import { bare, isEmptyLiteral, viewOf } from "./view.ts";
@@ -15,27 +17,72 @@ export function onSessionWritten(steps: Steps, write: Write, value: Value): void
   const { node, by, operator } = write;
   const source = textOf(by);
   if (operator === "+=") return appended(steps, node, value, by);
+  if (operator === "|=") return onSessionMerged(steps, { node, by: [by], named: new Map() }, value);
   if (/^(None|null|undefined)$/.test(source)) return record(steps, value, "delete", node);
   // Variables are known only when everything has been followed.
   steps.later(() => {
+    const origin = originOf(steps, by, node, value);
     const inner = bare(by);
-    const view = viewOf(inner);
-    if (operator === "=" && view.is !== "either" && comesFrom(steps, by, value.dictionary)) {
-      if (view.is === "name")
-        return record(steps, value, ownVariable(steps, inner, value) ? "write-back" : "create", node);
-      if (isCut(by)) return record(steps, value, "trim", node);
-      if (view.is === "concatenation" || view.is === "list" || view.is === "call")
-        return appended(steps, node, value, by);
-      return record(steps, value, "write-back", node);
-    }
+    const isName = viewOf(inner).is === "name";
+    if (operator === "=" && origin.isOwn && !origin.fresh) return ownWritten(steps, { node, origin }, value);
     value.dictionary.evidence.values.add(source);
-    if (view.is === "name") {
+    if (isName) {
       for (const found of steps.valuesOf(inner)) value.dictionary.evidence.values.add(textOf(found));
       steps.bindName(inner, { ...value, isAlias: true, steps: 0, creates: false });
     }
     noteMessages(value.dictionary, by);
-    record(steps, value, "create", node, beginningOf(inner));
+    changesOf(steps, origin, value);
+    if (origin.unknown !== null) return unclassified(steps, value, node, origin.unknown);
+    record(steps, value, "create", node, beginningOf(bare(origin.fresh ?? by)));
   });
+}
+
+/** What was in the dictionary is put back: what is new in it is told where it was added. */
+function ownWritten(steps: Steps, { node, origin }: { node: Node; origin: Origin }, value: Value): void {
+  changesOf(steps, origin, value);
+  if (origin.unknown !== null) return unclassified(steps, value, node, origin.unknown);
+  if (origin.begins) {
+    const reason = `where there is no session, it begins with ${oneLine(origin.begins)}: save that first`;
+    return unclassified(steps, value, node, reason);
+  }
+  if (origin.isEmptied) return record(steps, value, "clear", node, { messages: true });
+  const isTold = [...origin.grown, ...origin.context].some((change) => change.node === node);
+  if (!isTold) record(steps, value, origin.isCut ? "trim" : "write-back", node);
+}
+
+/** Tells what is new in a value, and follows the variables that it came by. */
+function changesOf(steps: Steps, { grown, context, copies }: Origin, value: Value): void {
+  for (const { node, items, isField } of grown) {
+    const of: Value = { ...value, kind: isField ? "messages" : value.kind, start: node };
+    note(of, items);
+    record(steps, of, "append", node, { items, messages: true });
+  }
+  for (const { node, details } of context) {
+    record(steps, { ...value, kind: "context", start: node }, "context-write", node, details);
+  }
+  for (const name of copies) steps.bindName(name, { ...value, isAlias: true, steps: 0, creates: false });
+}
+
+/** Some keys of a session are set at once: `update({…})`, `update(title=…)`, `Object.assign(session, {…})`. */
+export function onSessionMerged(
+  steps: Steps,
+  { node, by, named }: { node: Node; by: readonly Node[]; named: ReadonlyMap<string, Node> },
+  value: Value,
+): void {
+  const literals = by.map((arg) => viewOf(bare(arg)));
+  const isKnown = literals.every((view) => view.is === "dictionary" && view.spreads.length === 0);
+  if (!isKnown) return unclassified(steps, value, node, "several parts of the session are set at once");
+  const entries = [
+    ...literals.flatMap((view) => (view.is === "dictionary" ? view.entries : [])),
+    ...[...named].map(([key, entry]) => ({ key, value: entry })),
+  ];
+  for (const { key, value: entry } of entries) {
+    if (key !== null && isMessagesField(key)) {
+      onMessagesWritten(steps, { node, by: entry, operator: "=" }, fieldOf(value, key));
+    }
+  }
+  const others = entries.filter(({ key }) => key === null || !isMessagesField(key));
+  if (others.length > 0) record(steps, value, "context-write", node, changeOf(others, node));
 }
 
 /** What is in a new session: messages, a context. */
@@ -48,7 +95,7 @@ function beginningOf(by: Node): UseDetails {
   const context = filled.find(({ key }) => key !== null && isContextField(key));
   const list = messages && viewOf(bare(messages.value));
   return {
-    ...(list?.is === "list" && { items: list.items.map(textOf) }),
+    ...(messages && list && { items: list.is === "list" ? list.items.map(textOf) : itemsOf(messages.value) }),
     ...(context && { value: textOf(context.value) }),
   };
 }
@@ -56,30 +103,7 @@ function beginningOf(by: Node): UseDetails {
 /** The messages that a new session begins with. */
 function noteMessages(dictionary: Dictionary, by: Node): void {
   if (looksLikeSession(textOf(by))) dictionary.evidence.messageFields += 1;
-}
-
-/** A variable that only ever came out of the dictionary is written back; one that was made here is new. */
-function ownVariable(steps: Steps, name: Node, value: Value): boolean {
-  const made = steps.valuesOf(name);
-  const isNew =
-    made.length === 0 ||
-    made.some((found) => !rootIs(steps, found, value.dictionary) && /^\s*([[{]|new\b|\w+\()/.test(textOf(found)));
-  return !isNew;
-}
-
-/** It names something of the dictionary, or a variable that was made of that. */
-function comesFrom(steps: Steps, by: Node, dictionary: Dictionary): boolean {
-  if (rootIs(steps, by, dictionary)) return true;
-  const inner = bare(by);
-  return viewOf(inner).is === "name" && steps.valuesOf(inner).some((made) => rootIs(steps, made, dictionary));
-}
-
-function isCut(by: Node): boolean {
-  const view = viewOf(bare(by));
-  if (view.is === "slice") return true;
-  if (view.is === "concatenation") return isCut(view.left) || isCut(view.right);
-  if (view.is === "list") return view.items.some((item) => /\.slice\(|\[-?\w*:/.test(textOf(item)));
-  return view.is === "call" && /\.(slice|splice|filter)$|^(trim|truncate|prune)/.test(textOf(view.callee));
+  if (viewOf(bare(by)).is === "list" && itemsOf(by).some(looksLikeMessage)) dictionary.evidence.messagesAdded += 1;
 }
 
 export function onMessagesWritten(steps: Steps, { node, by, operator }: Write, value: Value): void {
@@ -87,14 +111,10 @@ export function onMessagesWritten(steps: Steps, { node, by, operator }: Write, v
   if (operator !== "=") return record(steps, value, "create", node, { messages: true });
   if (isEmptyLiteral(by)) return record(steps, value, "clear", node, { messages: true });
   steps.later(() => {
-    if (isCut(by)) return record(steps, value, "trim", node);
-    const inner = viewOf(bare(by));
-    const isOwn = rootIs(steps, by, value.dictionary);
-    if (isOwn && inner.is === "name") return record(steps, value, "write-back", node);
-    if (isOwn && (inner.is === "concatenation" || inner.is === "list" || inner.is === "call")) {
-      return appended(steps, node, value, by);
-    }
-    unclassified(steps, value, node, "the messages are replaced by others");
+    const origin = originOf(steps, by, node, value);
+    if (origin.isOwn && !origin.fresh) return ownWritten(steps, { node, origin }, value);
+    changesOf(steps, origin, value);
+    unclassified(steps, value, node, origin.unknown ?? "the messages are replaced by others");
   });
 }
 
@@ -122,12 +142,7 @@ export function note({ dictionary: { evidence }, kind }: Value, items: readonly 
   if (kind === "session") evidence.listAppends += 1;
 }
 
-/** What an expression adds to a list that it names first. */
+/** What is added, as items of a list. */
 export function itemsOf(by: Node): readonly string[] {
-  const view = viewOf(bare(by));
-  if (view.is === "concatenation") return itemsOf(view.right);
-  if (view.is === "list") return view.items.filter((item) => viewOf(item).is !== "spread").map(textOf);
-  if (view.is === "call" && textOf(view.callee).endsWith(".concat")) return view.args.flatMap(itemsOf);
-  if (view.is === "dictionary") return [textOf(by)];
-  return [by.file.language === "python" ? `*${textOf(by)}` : `...${textOf(by)}`];
+  return operands(by).map(({ text }) => text);
 }

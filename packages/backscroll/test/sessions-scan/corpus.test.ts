@@ -3,9 +3,11 @@ import { scanSessions } from "../../src/sessions-scan/scan.ts";
 import { applications, type Sample, snippets, writeSample } from "./corpus.ts";
 
 async function found(sample: Sample): Promise<string[]> {
-  const { uses, problems } = await scanSessions(writeSample(sample));
+  const { uses, leftOut, problems } = await scanSessions(writeSample(sample));
   expect(problems).toEqual([]);
-  return uses.map(({ file, line, pattern }) => `${file}:${line} ${pattern}`).toSorted();
+  return [...uses, ...leftOut.map((at) => ({ ...at, pattern: "left-out" }))]
+    .map(({ file, line, pattern }) => `${file}:${line} ${pattern}`)
+    .toSorted();
 }
 
 test.each(snippets())("$name", async (sample) => {

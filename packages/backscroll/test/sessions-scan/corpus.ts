@@ -5,7 +5,7 @@ import { temporaryDirectory } from "../service-process.ts";
 
 const CORPUS = fileURLToPath(new URL("./corpus/", import.meta.url));
 
-/** Some source, and what is to be found in it: `file:line pattern`. */
+/** Some source, and what is to be found in it: `file:line pattern`, or `left-out` for what is named as near. */
 export interface Sample {
   readonly name: string;
   readonly files: ReadonlyMap<string, string>;

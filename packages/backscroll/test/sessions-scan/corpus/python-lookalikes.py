@@ -4,7 +4,7 @@
 from sqlalchemy.orm import Session, sessionmaker
 
 SessionLocal = sessionmaker(bind=engine)
-sessions = {}
+sessions = {}  #> left-out
 
 def get_db(session_id: str) -> Session:
     if session_id not in sessions:
@@ -69,7 +69,7 @@ def allow(user_id):
 
 # === sockets by session
 active_connections: dict[str, WebSocket] = {}
-session_sockets = {}
+session_sockets = {}  #> left-out
 
 async def connect(session_id: str, websocket: WebSocket):
     active_connections[session_id] = websocket
@@ -79,7 +79,7 @@ async def connect(session_id: str, websocket: WebSocket):
 # === locks by session
 import asyncio
 
-_session_locks = {}
+_session_locks = {}  #> left-out
 
 def lock_for(session_id):
     if session_id not in _session_locks:
@@ -101,7 +101,7 @@ def group(rows):
     return by_session
 
 # === logins, not conversations
-sessions = {}
+sessions = {}  #> left-out
 
 def login(user):
     token = secrets.token_hex()

@@ -24,7 +24,7 @@ app.post("/mcp", async (req, res) => {
 
 // === sockets of users
 const sockets = new Map<string, WebSocket>();
-const sessionSockets = new Map<string, Set<WebSocket>>();
+const sessionSockets = new Map<string, Set<WebSocket>>(); //> left-out
 
 export function join(sessionId: string, ws: WebSocket) {
   sockets.set(sessionId, ws);
@@ -44,7 +44,7 @@ export async function cached(prompt: string) {
 
 // === a counter by user
 const counts: Record<string, number> = {};
-const sessionCounts = new Map<string, number>();
+const sessionCounts = new Map<string, number>(); //> left-out
 
 export function count(userId: string, sessionId: string) {
   counts[userId] = (counts[userId] ?? 0) + 1;
@@ -52,7 +52,7 @@ export function count(userId: string, sessionId: string) {
 }
 
 // === translations
-const messages: Record<string, Record<string, string>> = {};
+const messages: Record<string, Record<string, string>> = {}; //> left-out
 messages["en"] = { hello: "Hello" };
 
 export const t = (lang: string, key: string) => messages[lang]?.[key] ?? key;
@@ -65,7 +65,7 @@ export function groupBySession(rows: { sessionId: string; role: string; content:
 }
 
 // === timers by session
-const sessionTimers = new Map<string, NodeJS.Timeout>();
+const sessionTimers = new Map<string, NodeJS.Timeout>(); //> left-out
 
 export function arm(sessionId: string) {
   clearTimeout(sessionTimers.get(sessionId));

@@ -242,7 +242,7 @@ export function odd(sessionId: string, chunk: string) {
 type Session = { messages: string[] };
 const live: Map<string, Session> = new Map(); //> declare
 
-export const open = (sessionId: string, s: Session) => live.set(sessionId, s); //> create
+export const open = (sessionId: string, s: Session) => live.set(sessionId, s); //> unclassified
 export const close = (sessionId: string) => live.delete(sessionId); //> delete
 
 // === a cast and satisfies

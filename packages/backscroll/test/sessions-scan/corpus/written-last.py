@@ -43,7 +43,7 @@ CONVERSATIONS = {}  #> declare
 def chat_view(request, conversation_id):
     conv = CONVERSATIONS.get(conversation_id, [])  #> read
     if request.method == "POST":
-        conv = conv + [{"role": "user", "content": request.POST["text"]}]
+        conv = conv + [{"role": "user", "content": request.POST["text"]}]  #> append
         CONVERSATIONS[conversation_id] = conv  #> write-back
     elif request.method == "DELETE":
         CONVERSATIONS.pop(conversation_id, None)  #> delete

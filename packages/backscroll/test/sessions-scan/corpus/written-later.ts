@@ -40,7 +40,7 @@ let conversations: Record<string, Conversation> = {}; //> declare
 
 export function addMessage(conversationId: string, message: ChatMessage): Conversation {
   const current = conversations[conversationId] || { id: conversationId, messages: [], metadata: {} }; //> read
-  const updated = { ...current, messages: [...current.messages, message] }; //> append
+  const updated = { ...current, messages: [...current.messages, message] }; //> read, append
   conversations[conversationId] = updated; //> write-back
   return updated;
 }
