@@ -31,8 +31,6 @@ export interface Beginning {
   readonly items: readonly string[];
   /** null: an empty context, or none */
   readonly context: string | null;
-  /** sessions by id, of which each is to begin so: of `SESSIONS.update(…)` */
-  readonly all: string | null;
 }
 
 /** @param holdsLists the dictionary's values are the lists of messages themselves */
@@ -58,11 +56,6 @@ export function expressionOf({ node, details }: FoundUse, dictionary: string, ho
 export function beginningOf({ node, details }: FoundUse): Beginning {
   const view = viewOf(node);
   const isGuarded = isInCondition(node);
-  if (view.is === "call" && details.all === true) {
-    const pairs = [...view.named].map(([key, value]) => `"${key}": ${textOf(value)}`);
-    const all = view.args[0] ? textOf(view.args[0]) : `{${pairs.join(", ")}}`;
-    return { isConditional: false, isGuarded, items: [], context: null, all };
-  }
   if (view.is === "call" && textOf(view.callee).endsWith(".setdefault")) {
     return { isConditional: true, isGuarded, ...contentOf(view.args[1]) };
   }
@@ -72,14 +65,14 @@ export function beginningOf({ node, details }: FoundUse): Beginning {
   if (view.is === "assign" && /^(\?\?|\|\|)=$/.test(view.operator)) {
     return { isConditional: true, isGuarded, ...contentOf(value ?? undefined) };
   }
-  return { isConditional: false, isGuarded, items: details.items ?? [], context: details.value ?? null, all: null };
+  return { isConditional: false, isGuarded, items: details.items ?? [], context: details.value ?? null };
 }
 
 /** The messages and the context of a new session. */
-function contentOf(node: Node | undefined): Pick<Beginning, "items" | "context" | "all"> {
+function contentOf(node: Node | undefined): Pick<Beginning, "items" | "context"> {
   const view = node && viewOf(bare(node));
-  if (view?.is === "list") return { items: view.items.map(textOf), context: null, all: null };
-  if (view?.is !== "dictionary") return { items: [], context: null, all: null };
+  if (view?.is === "list") return { items: view.items.map(textOf), context: null };
+  if (view?.is !== "dictionary") return { items: [], context: null };
   const filled = view.entries.filter((entry) => !isEmptyLiteral(entry.value));
   const messages = filled.find(({ key }) => key !== null && isMessagesField(key));
   const list = messages && viewOf(bare(messages.value));
@@ -87,7 +80,6 @@ function contentOf(node: Node | undefined): Pick<Beginning, "items" | "context" 
   return {
     items: list?.is === "list" ? list.items.map(textOf) : [],
     context: context ? textOf(context.value) : null,
-    all: null,
   };
 }
 

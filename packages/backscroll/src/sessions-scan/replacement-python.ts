@@ -99,11 +99,7 @@ function iterate({ place, expression: { part } }: Use, call: Call): string {
 }
 
 function begin({ beginning, place, holdsLists }: Use, key: string, call: Call): string {
-  const { items, context, isConditional, isGuarded, all } = beginning;
-  if (all !== null) {
-    const content = holdsLists ? "session" : 'session["messages"], session.get("context")';
-    return `for session_id, session in (${all}).items():\n    ${call(`begin(session_id, ${content})`)}`;
-  }
+  const { items, context, isConditional, isGuarded } = beginning;
   const content = [
     ...(items.length > 0 ? [`messages=[${items.join(", ")}]`] : []),
     ...(context === null ? [] : [`context=${context}`]),
