@@ -8,6 +8,7 @@ import { MessageHold } from "../src/service/message-hold.ts";
 import { PythonJson } from "../src/service/python-json.ts";
 import { SessionDump } from "../src/service/session-dump.ts";
 import { inPieces } from "./import-sessions-fixture.ts";
+import { isReadRight, jsonValue } from "./json-value.ts";
 
 /** Cut at these places. */
 function pieces(text: string, cuts: readonly number[]): Uint8Array[] {
@@ -48,22 +49,26 @@ test.for(["Na", "NaNs", "-Infinit", "--NaN", "nullNaNa"])("%s is no number, and 
 
 test("any dictionary is read as JSON.parse reads it, wherever the pieces end", async () => {
   const session = fc.oneof(
-    fc.array(fc.jsonValue()),
-    fc.record({ messages: fc.array(fc.jsonValue()), context: fc.jsonValue(), x: fc.jsonValue() }),
+    fc.array(jsonValue()),
+    fc.record({ messages: fc.array(jsonValue()), context: jsonValue(), x: jsonValue() }),
   );
   await fc.assert(
-    fc.asyncProperty(fc.dictionary(fc.string(), session), fc.integer({ min: 1, max: 64 }), async (dictionary, size) => {
-      const text = JSON.stringify(dictionary);
-      const read: [string | null, JsonValue][] = [];
-      for await (const { id, fields, messages } of new SessionDump(inPieces(text, size)).sessions()) {
-        const list: unknown[] = [];
-        for await (const piece of messages.pieces()) list.push(...piece);
-        const isList = Array.isArray((JSON.parse(text) as Record<string, unknown>)[id ?? ""]);
-        const value: unknown = isList ? list : { messages: list, ...Object.fromEntries(fields) };
-        read.push([id, value as JsonValue]);
-      }
-      expect(read).toEqual(Object.entries(JSON.parse(text) as Record<string, JsonValue>));
-    }),
+    fc.asyncProperty(
+      fc.dictionary(fc.string(), session).filter(isReadRight),
+      fc.integer({ min: 1, max: 64 }),
+      async (dictionary, size) => {
+        const text = JSON.stringify(dictionary);
+        const read: [string | null, JsonValue][] = [];
+        for await (const { id, fields, messages } of new SessionDump(inPieces(text, size)).sessions()) {
+          const list: unknown[] = [];
+          for await (const piece of messages.pieces()) list.push(...piece);
+          const isList = Array.isArray((JSON.parse(text) as Record<string, unknown>)[id ?? ""]);
+          const value: unknown = isList ? list : { messages: list, ...Object.fromEntries(fields) };
+          read.push([id, value as JsonValue]);
+        }
+        expect(read).toEqual(Object.entries(JSON.parse(text) as Record<string, JsonValue>));
+      },
+    ),
   );
 });
 

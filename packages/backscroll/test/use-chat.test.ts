@@ -241,9 +241,13 @@ test("what is said while a reply runs is refused, and the running reply is not d
 
 test("of a server that was killed mid-reply, the text is kept, and regenerating answers", async ({ stage }) => {
   const { chat, reply } = await startReply(stage);
+  stage.site.forwardTo(stage.b);
+  // What the other server shows is kept; it is told of a text 50 ms later.
+  const other = await stage.open(chat.conversationId());
+  await expectShown(other, "user: Count", "assistant: one");
+  await other.page.close();
   await killHard(stage.a);
   await expectStatus(chat, "error");
-  stage.site.forwardTo(stage.b);
   await chat.reload();
   await expectShown(chat, "user: Count", "assistant: one (interrupted)");
   await expectStored(stage, chat);
