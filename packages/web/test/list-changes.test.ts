@@ -123,6 +123,38 @@ test("a title that the service refuses is taken back", async ({ stage }) => {
   await rowOf(page, "Trip to Rome").waitFor();
 });
 
+test("what the service has not answered yet stays as it was changed, whatever is read meanwhile", async ({ stage }) => {
+  const id = await givenConversation(stage, "Trip to Rome");
+  await givenConversation(stage, "Trip to Oslo");
+  const page = await stage.open("/settings");
+  const answer = Promise.withResolvers<void>();
+  await page.route(/\/api\/conversations\/[^/]+$/, async (route) => {
+    if (!["PATCH", "DELETE"].includes(route.request().method())) return route.continue();
+    await answer.promise;
+    return route.continue();
+  });
+  await rowOf(page, "Trip to Rome").focus();
+  await page.keyboard.press("F2");
+  await page.keyboard.type("Nowhere");
+  await page.keyboard.press("Enter");
+  await rowOf(page, "Nowhere").waitFor();
+  await rowOf(page, "Trip to Oslo").focus();
+  await page.keyboard.press("Delete");
+  await rowOf(page, "Trip to Oslo").waitFor({ state: "detached" });
+
+  // It is read by itself, then all of the list.
+  await stage.services.conversations.updateConversation(ADA, id, { pinned: true });
+  await expect.poll(() => linesOf(page), POLL).toEqual(["Pinned", "Nowhere"]);
+  const more = Array.from({ length: 12 }, (_, nth) => givenConversation(stage, `More ${nth}`));
+  await Promise.all(more);
+  await expect.poll(async () => (await linesOf(page)).length, POLL).toBe(2 + 1 + 12);
+  expect((await linesOf(page)).slice(0, 2)).toEqual(["Pinned", "Nowhere"]);
+  expect(await rowOf(page, "Trip to Oslo").count()).toBe(0);
+
+  answer.resolve();
+  await expect.poll(() => titles(stage), POLL).toContain("Nowhere");
+});
+
 test("by keyboard alone: through the list, rename, pin, delete, undo; the neighbour gets the focus", async ({
   stage,
 }) => {

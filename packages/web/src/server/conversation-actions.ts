@@ -1,18 +1,18 @@
-import { BackscrollApiError, type Conversation, type ConversationChanges } from "backscroll-client";
+import { BackscrollApiError, type Conversation } from "backscroll-client";
 import { navigate } from "wouter/use-browser-location";
 import { toast, toastError } from "../ui/toasts.tsx";
 import { client } from "./client.ts";
 import {
+  type Change,
   forgetConversation,
-  hideConversation,
   knownConversation,
   refreshTrash,
   showConversation,
+  showMeanwhile,
 } from "./conversation-cache.ts";
 import { inWords } from "./query-client.ts";
 
-/** What the web app changes of a conversation. Each is shown at once, and taken back when the service refuses. */
-type Change = Pick<ConversationChanges, "title" | "pinned" | "archived">;
+// Each change is shown at once, and taken back when the service refuses.
 
 /** @returns where a conversation is shown */
 export function conversationHref(id: string): string {
@@ -39,10 +39,10 @@ export async function archiveConversation(id: string, archived: boolean): Promis
 export async function deleteConversation(id: string): Promise<void> {
   const before = knownConversation(id);
   const wasOpen = isOpen(id);
-  hideConversation(id);
+  const answered = showMeanwhile(id, "deletion", () => client.deleteConversation(id));
   if (wasOpen) navigate("/", { replace: true });
   try {
-    await client.deleteConversation(id);
+    await answered;
   } catch (error) {
     if (!isGone(error)) {
       if (before) showConversation(before);
@@ -80,9 +80,8 @@ async function undoDeletion(id: string, wasOpen: boolean): Promise<void> {
 
 async function change(id: string, changes: Change, failure: string): Promise<boolean> {
   const before = knownConversation(id);
-  if (before) showConversation({ ...before, ...changes });
   try {
-    showConversation(await client.updateConversation(id, changes));
+    showConversation(await showMeanwhile(id, changes, () => client.updateConversation(id, changes)));
     return true;
   } catch (error) {
     if (before) showConversation({ ...(knownConversation(id) ?? before), ...formerly(before, changes) });

@@ -1,4 +1,4 @@
-import type { Conversation } from "backscroll-client";
+import type { Conversation, ConversationChanges } from "backscroll-client";
 import {
   type ConversationPages,
   type ListFilter,
@@ -14,6 +14,12 @@ export function one(id: string | null): readonly ["conversation", string | null]
   return ["conversation", id];
 }
 
+/** What the web app changes of a conversation. */
+export type Change = Pick<ConversationChanges, "title" | "pinned" | "archived">;
+
+/** What the service has been asked for and has not answered: what is read meanwhile may be from before. */
+const unanswered = new Map<string, Set<Change | "deletion">>();
+
 /** @returns what the page knows of a conversation, without asking; undefined when it is nowhere on it */
 export function knownConversation(id: string): Conversation | undefined {
   const read = queryClient.getQueryData<Conversation>(one(id));
@@ -28,10 +34,50 @@ export function knownConversation(id: string): Conversation | undefined {
   return undefined;
 }
 
+/**
+ * Shows a change, or a deletion, until the service has answered, whatever is read meanwhile.
+ *
+ * @param ask asks the service
+ */
+export async function showMeanwhile<Answer>(
+  id: string,
+  change: Change | "deletion",
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const changes = unanswered.get(id) ?? new Set();
+  unanswered.set(id, changes.add(change));
+  showUnanswered(id);
+  try {
+    return await ask();
+  } finally {
+    changes.delete(change);
+    if (changes.size === 0) unanswered.delete(id);
+  }
+}
+
+/** Lists that are read again show what is not answered, too. @returns stops doing so */
+export function keepUnansweredShown(): () => void {
+  return queryClient.getQueryCache().subscribe((event) => {
+    const isRead = event.type === "updated" && event.action.type === "success" && event.action.manual !== true;
+    if (isRead && event.query.queryKey[0] === LISTS[0]) for (const id of unanswered.keys()) showUnanswered(id);
+  });
+}
+
+function showUnanswered(id: string): void {
+  const known = knownConversation(id);
+  if (known) showConversation(known);
+}
+
 /** Shows a conversation as it is now, wherever it is shown: in each list where it belongs, and on its own page. */
 export function showConversation(conversation: Conversation): void {
-  changeLists((list, filter) => mergeConversation(list, filter, conversation));
-  queryClient.setQueryData<Conversation>(one(conversation.conversation_id), (before) => before && conversation);
+  const changes = unanswered.get(conversation.conversation_id) ?? [];
+  let shown = conversation;
+  for (const change of changes) {
+    if (change === "deletion") return hideConversation(conversation.conversation_id);
+    shown = { ...shown, ...change };
+  }
+  changeLists((list, filter) => mergeConversation(list, filter, shown));
+  queryClient.setQueryData<Conversation>(one(shown.conversation_id), (before) => before && shown);
 }
 
 /** Takes a conversation out of every list. */

@@ -1,7 +1,13 @@
 import { BackscrollApiError, type Change } from "backscroll-client";
 import { onChange } from "./change-feed.ts";
 import { client } from "./client.ts";
-import { forgetConversation, LISTS, refreshTrash, showConversation } from "./conversation-cache.ts";
+import {
+  forgetConversation,
+  keepUnansweredShown,
+  LISTS,
+  refreshTrash,
+  showConversation,
+} from "./conversation-cache.ts";
 import { queryClient } from "./query-client.ts";
 import { noteReply } from "./replying.ts";
 
@@ -23,7 +29,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
  * @returns stops doing so
  */
 export function keepConversationsFresh(): () => void {
-  return onChange((change) => {
+  const stopShowing = keepUnansweredShown();
+  const stopListening = onChange((change) => {
     noteReply(change);
     if (change.type === "resync" || change.type === "ready")
       void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" });
@@ -31,6 +38,10 @@ export function keepConversationsFresh(): () => void {
     else if (isOfSummary(change)) refreshSoon(change.conversation_id);
     if (change.type === "conversation_restored") refreshTrash();
   });
+  return () => {
+    stopShowing();
+    stopListening();
+  };
 }
 
 /** Hears of every conversation that was deleted, here or elsewhere. @returns stops listening */
