@@ -81,7 +81,7 @@ export function showConversation(conversation: Conversation): void {
 }
 
 /** Takes a conversation out of every list. */
-export function hideConversation(id: string): void {
+function hideConversation(id: string): void {
   changeLists((list) => withoutConversation(list, id));
 }
 
