@@ -10,6 +10,7 @@ export interface BenchService {
    * @returns MB of memory that are its own now (RSS)
    */
   memoryMb(metricsToken?: string): Promise<number>;
+  signal(name: NodeJS.Signals): void;
   close(): Promise<void>;
 }
 
@@ -39,6 +40,7 @@ export async function startService(
       const metrics = await (await fetch(`${url}/metrics`, { ...(headers && { headers }) })).text();
       return Number(/^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1]) / 2 ** 20;
     },
+    signal: (name) => void child.kill(name),
     async close() {
       child.kill("SIGTERM");
       await ended;

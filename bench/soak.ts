@@ -1,4 +1,7 @@
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -8,9 +11,10 @@ import { openBenchDatabase, runSql } from "./database.ts";
 import { openBenchRedis } from "./redis.ts";
 import { writeResults } from "./results.ts";
 import { startService } from "./service.ts";
+import type { Kept } from "./soak/collect.ts";
 import type { Ended, LoadCommand, Taken, Verified } from "./soak/load.ts";
 import { MetricsText } from "./soak/metrics-text.ts";
-import { type Sample, type Soak, soakReport } from "./soak/report.ts";
+import { type KeptSample, type Sample, type Soak, soakReport } from "./soak/report.ts";
 
 /** Holds a service at 70% of what it can take, for half an hour: `npm run soak -- --minutes 30 --workers 1`. */
 const FULL_MINUTES = 30;
@@ -29,6 +33,9 @@ const CAPACITY = { settleMs: CACHE_SECONDS * 1_000, ms: 30_000 };
 const HEAP_MB = 256;
 /** As without a limit: V8 would make this a hundredth of the heap, and collect all the time. */
 const YOUNG_MB = 16;
+/** Seldom: in between, memory is what V8 makes of it. */
+const COLLECT_EVERY_MS = 120_000;
+const COLLECTED_MS = 2_000;
 const SECRET = "a secret of a soak, of at least 32 bytes";
 const METRICS_TOKEN = "soak";
 
@@ -79,6 +86,9 @@ async function runSoak(): Promise<Soak> {
     const [answer] = (await once(load, "message")) as [Answer];
     return answer;
   };
+  const directory = mkdtempSync(join(tmpdir(), "backscroll-soak-"));
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const keptFile = join(directory, "kept");
   const service = await startService(
     {
       DATABASE_URL: database.url,
@@ -91,7 +101,10 @@ async function runSoak(): Promise<Soak> {
       CACHE_ACTIVE_TTL: String(CACHE_SECONDS),
       CACHE_IDLE_TTL: String(CACHE_SECONDS),
       LOG_LEVEL: "error",
-      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB} --max-semi-space-size=${YOUNG_MB}`,
+      NODE_OPTIONS:
+        `--max-old-space-size=${HEAP_MB} --max-semi-space-size=${YOUNG_MB} ` +
+        `--expose-gc --import ${new URL("soak/collect.ts", import.meta.url)}`,
+      SOAK_KEPT_FILE: keptFile,
     },
     workers > 1 ? ["--workers", String(workers)] : [],
   );
@@ -101,6 +114,18 @@ async function runSoak(): Promise<Soak> {
     const answer = await fetch(`${service.url}/metrics`, { headers });
     if (!answer.ok) throw new Error(`/metrics answered ${answer.status}`);
     return new MetricsText(await answer.text());
+  };
+
+  const readKept = async (): Promise<{ rssMb: number; heapMb: number }> => {
+    writeFileSync(keptFile, "");
+    service.signal("SIGUSR2");
+    await pause(COLLECTED_MS);
+    const each = readFileSync(keptFile, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Kept);
+    const megabytes = (of: "rss" | "heap"): number => each.reduce((sum, kept) => sum + kept[of], 0) / 2 ** 20;
+    return { rssMb: megabytes("rss"), heapMb: megabytes("heap") };
   };
 
   say(`${CONVERSATIONS.toLocaleString("en-US")} conversations of ${PEOPLE} people`);
@@ -128,6 +153,7 @@ async function runSoak(): Promise<Soak> {
   const first = await readMetrics();
   const startedAt = performance.now();
   const samples: Sample[] = [];
+  const kept: KeptSample[] = [];
   let before = first;
   for (const everyMs = sampleEveryMs(); performance.now() - startedAt < minutes * 60_000 && !stop.signal.aborted;) {
     const due = startedAt + (samples.length + 1) * everyMs;
@@ -143,6 +169,10 @@ async function runSoak(): Promise<Soak> {
     });
     before = metrics;
     tellSample(samples.at(-1));
+    const since = performance.now() - startedAt;
+    if (since < (kept.length + 1) * collectEveryMs()) continue;
+    kept.push({ seconds: since / 1_000, ...(await readKept()) });
+    say(`kept: ${Math.round(kept.at(-1)?.rssMb ?? 0)} MB, of it heap ${Math.round(kept.at(-1)?.heapMb ?? 0)} MB`);
   }
   const ended = await tell<Ended>({ do: "end" });
   const last = await readMetrics();
@@ -154,6 +184,7 @@ async function runSoak(): Promise<Soak> {
     minutes: samples.at(-1) ? (samples.at(-1)?.seconds ?? 0) / 60 : 0,
     workers,
     heapMb: HEAP_MB,
+    youngMb: YOUNG_MB,
     cacheSeconds: CACHE_SECONDS,
     people: PEOPLE,
     conversations: CONVERSATIONS,
@@ -162,6 +193,7 @@ async function runSoak(): Promise<Soak> {
     capacity,
     perSecond,
     samples,
+    kept,
     ended,
     mismatches: last.sum("backscroll_cache_audit_mismatch_total"),
     audits: last.sum("backscroll_cache_audits_total"),
@@ -174,6 +206,10 @@ async function runSoak(): Promise<Soak> {
 /** Ten seconds; more often in a short run, so that there is something to draw a line through. */
 function sampleEveryMs(): number {
   return Math.min(10_000, (minutes * 60_000) / 40);
+}
+
+function collectEveryMs(): number {
+  return Math.min(COLLECT_EVERY_MS, (minutes * 60_000) / 15);
 }
 
 function signTokens(): Promise<string[]> {

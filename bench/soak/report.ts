@@ -1,7 +1,7 @@
 import { commitText, machineText, today } from "../conditions.ts";
 import { msText, none, table, type Target, targetTable } from "../report.ts";
 import type { Ended, Taken, Verified } from "./load.ts";
-import { leastOfEach, type Slope, slopeOf, sparkline } from "./slope.ts";
+import { type Slope, slopeOf, sparkline } from "./slope.ts";
 
 /** What was seen at one moment; rates and quantiles are those since the moment before. */
 export interface Sample extends Taken {
@@ -30,11 +30,21 @@ export interface Sample extends Taken {
   readonly databaseMb: number;
 }
 
+/** What is in memory after a collection, of all processes. */
+export interface KeptSample {
+  /** since the rate was held */
+  readonly seconds: number;
+  readonly rssMb: number;
+  readonly heapMb: number;
+}
+
 export interface Soak {
   readonly minutes: number;
   readonly workers: number;
   /** of each process, at most */
   readonly heapMb: number;
+  /** half of V8's young generation, of each process, at most */
+  readonly youngMb: number;
   readonly cacheSeconds: number;
   readonly people: number;
   readonly conversations: number;
@@ -44,6 +54,7 @@ export interface Soak {
   readonly ramp: readonly { readonly concurrency: number; readonly perSecond: number }[];
   readonly perSecond: number;
   readonly samples: readonly Sample[];
+  readonly kept: readonly KeptSample[];
   readonly ended: Ended;
   readonly audits: number;
   readonly mismatches: number;
@@ -55,8 +66,6 @@ export interface Soak {
 
 const WARM_UP_SECONDS_MAX = 600;
 const ROWS = 12;
-/** How many points a line is drawn through, about. */
-const POINTS = 25;
 /** Of the mean, an hour: slower growth needs days to be seen on a graph, and weeks to matter. */
 const GROWTH_MAX = 0.05;
 
@@ -74,6 +83,9 @@ export function soakReport(soak: Soak): { markdown: string; targets: readonly Ta
     targetTable(targets),
     `RSS: \`${sparkline(samples.map(({ rssMb }) => rssMb))}\`, heap: \`${sparkline(samples.map(({ heapMb }) => heapMb))}\`, ` +
       "each from its least to its most.",
+    `After a collection, every two minutes, in MB (of it V8's heap): ${soak.kept
+      .map(({ rssMb, heapMb }) => `${rssMb.toFixed(0)} (${heapMb.toFixed(0)})`)
+      .join(", ")}.`,
     sampleTable(samples),
     table(
       ["request", "how many", "p50", "p95", "p99", "slowest"],
@@ -104,13 +116,14 @@ function conditionsOf(soak: Soak): readonly string[] {
 }
 
 function targetsOf(soak: Soak): readonly Target[] {
-  const { samples, ended, verified, mismatches, audits, hits, reads } = soak;
+  const { kept, ended, verified, mismatches, audits, hits, reads } = soak;
   const hitRate = hits / reads;
   const kinds = Object.entries(ended.errors).map(([kind, count]) => `${count} × ${kind}`);
   const wrong = verified === null ? ["not looked at: it was stopped"] : [...new Set(verified.wrong)];
   return [
-    flat("memory (RSS)", samples, ({ rssMb }) => rssMb),
-    flat("heap", samples, ({ heapMb }) => heapMb),
+    flat("memory that is kept (RSS after a collection)", kept, ({ rssMb }) => rssMb),
+    flat("heap that is kept", kept, ({ heapMb }) => heapMb),
+    mostRss(soak),
     none("errors, and reads that show anything but what was acknowledged", kinds),
     {
       name: "reads from the cache",
@@ -132,8 +145,8 @@ function targetsOf(soak: Soak): readonly Target[] {
 }
 
 /** Met when it grows by less than 5% an hour, or by what cannot be told from nothing. */
-function flat(name: string, samples: readonly Sample[], valueOf: (sample: Sample) => number): Target {
-  const { perHour, within, mean } = steadySlope(samples, valueOf);
+function flat(name: string, kept: readonly KeptSample[], valueOf: (sample: KeptSample) => number): Target {
+  const { perHour, within, mean } = steadySlope(kept, valueOf);
   return {
     name: `${name} after the warm-up: growth`,
     wanted: `≤ ${GROWTH_MAX * 100}% an hour, or none within the error`,
@@ -142,13 +155,24 @@ function flat(name: string, samples: readonly Sample[], valueOf: (sample: Sample
   };
 }
 
-/** The first third, ten minutes at most, fills caches, pools and V8's heap, and is left out. */
-function steadySlope(samples: readonly Sample[], valueOf: (sample: Sample) => number): Slope {
-  const warmUp = Math.min(WARM_UP_SECONDS_MAX, (samples.at(-1)?.seconds ?? 0) / 3);
-  const points = samples
-    .filter(({ seconds }) => seconds > warmUp)
-    .map((sample) => ({ hours: sample.seconds / 3_600, value: valueOf(sample) }));
-  return slopeOf(leastOfEach(points, Math.max(1, Math.floor(points.length / POINTS))));
+/** The first third, ten minutes at most, fills caches and pools, and is left out. */
+function steadySlope(kept: readonly KeptSample[], valueOf: (sample: KeptSample) => number): Slope {
+  const warmUp = Math.min(WARM_UP_SECONDS_MAX, (kept.at(-1)?.seconds ?? 0) / 3);
+  const steady = kept.filter(({ seconds }) => seconds > warmUp);
+  return slopeOf(steady.map((sample) => ({ hours: sample.seconds / 3_600, value: valueOf(sample) })));
+}
+
+/** In between, garbage adds up to V8's limits and no further, however often a moment's load has had it ask for more. */
+function mostRss({ samples, kept, workers, heapMb, youngMb }: Soak): Target {
+  const most = Math.max(...samples.map(({ rssMb }) => rssMb));
+  const outside = Math.max(...kept.map((each) => each.rssMb - each.heapMb));
+  const limit = outside + workers * (heapMb + 3 * youngMb);
+  return {
+    name: "memory (RSS) at most",
+    wanted: `≤ ${limit.toFixed(0)} MB: V8's limits, and what is outside of its heap`,
+    reached: `**${most.toFixed(0)} MB**`,
+    met: most <= limit,
+  };
 }
 
 function signed(value: number): string {

@@ -13,7 +13,7 @@ const T_95_BEYOND = 2.05;
 
 /**
  * Least squares, with the interval that independent errors would give. What is measured every few seconds is not
- * independent: thin it out before.
+ * independent.
  *
  * @see https://en.wikipedia.org/wiki/Simple_linear_regression#Confidence_intervals
  */
@@ -26,15 +26,6 @@ export function slopeOf(points: readonly { readonly hours: number; readonly valu
   const left = points.reduce((sum, { hours, value }) => sum + (value - mean - perHour * (hours - meanHours)) ** 2, 0);
   const error = Math.sqrt(left / (count - 2) / spread);
   return { perHour, within: count < 3 ? Number.NaN : error * (T_95[count - 3] ?? T_95_BEYOND), mean };
-}
-
-/** @returns the least of each so many: what garbage that waits to be collected adds is left out */
-export function leastOfEach<Point extends { readonly value: number }>(points: readonly Point[], size: number): Point[] {
-  const least: Point[] = [];
-  for (let i = 0; i + size <= points.length; i += size) {
-    least.push(points.slice(i, i + size).reduce((a, b) => (b.value < a.value ? b : a)));
-  }
-  return least;
 }
 
 const BARS = "▁▂▃▄▅▆▇█";

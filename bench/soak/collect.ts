@@ -1,0 +1,20 @@
+import cluster from "node:cluster";
+import { appendFileSync } from "node:fs";
+
+// Loaded into every process of a soak's service: SIGUSR2 has V8 collect its garbage, and what is left is written down.
+
+/** What a process has after a collection, in bytes. */
+export interface Kept {
+  readonly pid: number;
+  readonly rss: number;
+  readonly heap: number;
+}
+
+process.on("SIGUSR2", () => {
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGUSR2");
+  // The first one may find that a collection is under way.
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const kept: Kept = { pid: process.pid, rss: process.memoryUsage.rss(), heap: process.memoryUsage().heapUsed };
+  appendFileSync(process.env["SOAK_KEPT_FILE"] ?? "/dev/null", `${JSON.stringify(kept)}\n`);
+});
