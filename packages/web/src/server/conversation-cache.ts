@@ -70,12 +70,9 @@ function showUnanswered(id: string): void {
 
 /** Shows a conversation as it is now, wherever it is shown: in each list where it belongs, and on its own page. */
 export function showConversation(conversation: Conversation): void {
-  const changes = unanswered.get(conversation.conversation_id) ?? [];
-  let shown = conversation;
-  for (const change of changes) {
-    if (change === "deletion") return hideConversation(conversation.conversation_id);
-    shown = { ...shown, ...change };
-  }
+  const changes = [...(unanswered.get(conversation.conversation_id) ?? [])];
+  if (changes.includes("deletion")) return hideConversation(conversation.conversation_id);
+  const shown: Conversation = Object.assign({ ...conversation }, ...changes);
   changeLists((list, filter) => mergeConversation(list, filter, shown));
   queryClient.setQueryData<Conversation>(one(shown.conversation_id), (before) => before && shown);
 }
