@@ -12,9 +12,8 @@ export interface Kept {
 
 process.on("SIGUSR2", () => {
   for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGUSR2");
-  // The first one may find that a collection is under way.
-  globalThis.gc?.();
-  globalThis.gc?.();
+  // All of it, and what is free goes back to the system, as far as V8 can tell.
+  globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
   const kept: Kept = { pid: process.pid, rss: process.memoryUsage.rss(), heap: process.memoryUsage().heapUsed };
   appendFileSync(process.env["SOAK_KEPT_FILE"] ?? "/dev/null", `${JSON.stringify(kept)}\n`);
 });
