@@ -222,15 +222,24 @@ test("killed at any point and run again leaves what one clean run leaves", async
   expect(await left(services)).toEqual(await left(other));
 }, 180_000);
 
-test("Ctrl+C ends between two batches, with what was done and 130", async ({ services }) => {
-  const guide = await guideTables();
-  await fill(guide, 1_000, 10);
+/** Starts an import. @returns it, when something has been imported, and what counts the messages that are here */
+async function beginImport(
+  services: Services,
+  guide: Guide,
+): Promise<{ command: ReturnType<typeof startCommand>; count: () => Promise<number> }> {
   const command = startCommand(["import", "guide", "--from", prismaUrl(guide), "--errors", errorsFile()], {
     DATABASE_URL: services.databaseUrl,
   });
   const count = async (): Promise<number> =>
     Number((await services.deps.db.pool.query("select count(*) from messages")).rows[0].count);
   await expect.poll(count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(0);
+  return { command, count };
+}
+
+test("Ctrl+C ends between two batches, with what was done and 130", async ({ services }) => {
+  const guide = await guideTables();
+  await fill(guide, 1_000, 10);
+  const { command, count } = await beginImport(services, guide);
   command.child.kill("SIGINT");
   expect(await command.ended, command.stderr()).toBe(130);
   expect(command.stderr()).toContain("stopped; run it again, and it goes on where it was");
@@ -304,12 +313,7 @@ test("while an app goes on writing, each run is right as of its beginning, and t
 test("a source that goes away is told, and what is here stays", async ({ services }) => {
   const guide = await guideTables();
   await fill(guide, 2_000, 10);
-  const command = startCommand(["import", "guide", "--from", prismaUrl(guide), "--errors", errorsFile()], {
-    DATABASE_URL: services.databaseUrl,
-  });
-  const count = async (): Promise<number> =>
-    Number((await services.deps.db.pool.query("select count(*) from messages")).rows[0].count);
-  await expect.poll(count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(0);
+  const { command, count } = await beginImport(services, guide);
   await services.deps.db.pool.query(
     `select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
       where a.application_name = 'backscroll import guide' and l.relation = $1::regclass`,

@@ -1,21 +1,10 @@
 import { expect } from "vitest";
 import { legacyDictionary } from "../src/session-store/legacy-sessions.ts";
 import type { SessionStoreOptions } from "../src/session-store/session-store-options.ts";
+import { type ChatMessage, type ChatSession, user } from "./chat-session.ts";
 import { test } from "./services.ts";
 
 const ADA = "ada@example.com";
-
-interface ChatMessage {
-  role: string;
-  content: string;
-}
-interface ChatSession {
-  messages: ChatMessage[];
-  context: Record<string, unknown>;
-  created_at?: Date;
-}
-
-const user = (content: string): ChatMessage => ({ role: "user", content });
 
 test.for([
   ["a Map", new Map<string, ChatSession>(), { messages: [user("1")], context: { a: 1 }, created_at: expect.any(Date) }],
@@ -42,7 +31,7 @@ test("a dictionary of lists, empty at the start, gets lists; its type does not l
   services,
 }) => {
   const lists = new Map<string, ChatMessage[]>();
-  // @ts-expect-error: an empty one does not tell what its sessions are
+  // @ts-expect-error -- an empty one does not tell what its sessions are
   const refused: SessionStoreOptions<ChatMessage>["legacy"] = lists;
   expect(refused).toBe(lists);
   const legacy = legacyDictionary(lists, { create: () => [] });

@@ -8,22 +8,11 @@ import type { SessionStore } from "../src/session-store/session-store.ts";
 import { cachedAs } from "../src/domain/session.ts";
 import { toSessionRef } from "../src/service/sessions.ts";
 import { resolveUser } from "../src/service/users.ts";
+import { type ChatMessage, type ChatSession, user } from "./chat-session.ts";
 import { createServices, newSchema, type Services, test } from "./services.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
-
-interface ChatMessage {
-  role: string;
-  content: string;
-}
-interface ChatSession {
-  messages: ChatMessage[];
-  context: Record<string, unknown>;
-  created_at?: Date;
-}
-
-const user = (content: string): ChatMessage => ({ role: "user", content });
 
 /** Breaks a table of PostgreSQL's, really. @returns what mends it */
 async function breakTable({ deps: { db } }: Services, table: string): Promise<() => Promise<void>> {

@@ -12,7 +12,7 @@ import { type BenchReport, toJson, toText } from "./bench/report.ts";
 import { Samples } from "./bench/samples.ts";
 import { figuresBetween, readMetrics } from "./bench/service-metrics.ts";
 import { openTarget, type Target } from "./bench/target.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { abortWhenAsked } from "./stop-signal.ts";
 import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts";
 
 /**
@@ -21,14 +21,7 @@ import { CommandError, createProgress, EXIT, type Terminal } from "./terminal.ts
  */
 export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promise<void> {
   const target = openTarget(urlOf(flags), flags, flags.senders);
-  const interrupted = new AbortController();
-  const stop = stopSignal(terminal);
-  const abortWhenAsked = async (): Promise<void> => {
-    await stop.requested;
-    terminal.say("Stopping: removing what was made …");
-    interrupted.abort();
-  };
-  void abortWhenAsked();
+  const interrupted = abortWhenAsked(terminal, "Stopping: removing what was made …");
   const conversations = new BenchConversations(target, flags.users);
   try {
     if (!isLoopback(target.url.hostname) && flags.yes !== true) await confirm(target, flags);
@@ -43,7 +36,7 @@ export async function benchCommand(terminal: Terminal, flags: BenchFlags): Promi
     const missed = report.targets.filter(({ met }) => !met);
     if (missed.length > 0) throw new CommandError(EXIT.failed, `missed: ${missed.map(({ name }) => name).join(", ")}`);
   } finally {
-    stop.dispose();
+    interrupted.dispose();
     target.close();
   }
 }

@@ -40,14 +40,18 @@ export function stopSignal(terminal: Terminal, onQuit: () => void = () => undefi
 /**
  * For a command that finishes what it has begun, and says so.
  *
+ * @param saying what it does then, for whoever asked
  * @returns a signal that is aborted when somebody asks it to stop
  */
-export function abortWhenAsked(terminal: Terminal): { readonly signal: AbortSignal; dispose(): void } {
+export function abortWhenAsked(
+  terminal: Terminal,
+  saying = "Stopping: what has been begun is finished.",
+): { readonly signal: AbortSignal; dispose(): void } {
   const stopped = new AbortController();
   const stop = stopSignal(terminal);
   const wait = async (): Promise<void> => {
     await stop.requested;
-    terminal.say("Stopping: what has been begun is finished.");
+    terminal.say(saying);
     stopped.abort();
   };
   void wait();

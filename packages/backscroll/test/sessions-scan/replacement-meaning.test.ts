@@ -179,13 +179,19 @@ const PYTHON = [
 const python = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]);
 const missing = python.status === 0 ? null : "python3 of version 3.9 or later is not installed";
 
-test("in Python, line by line, the service does what the dictionary did", { timeout: 60_000 }, async ({ skip }) => {
-  if (missing !== null) skip(missing);
+/** @returns a service, and a directory with the module that calls it */
+async function startPythonService(): Promise<{ url: string; directory: string }> {
   const { databaseUrl, drop } = await newSchema();
   onTestFinished(drop);
   const { url } = await startService([], { DATABASE_URL: databaseUrl, LOG_LEVEL: "error" });
   const directory = temporaryDirectory();
   writeFileSync(join(directory, "session_store.py"), PYTHON_SETUP);
+  return { url, directory };
+}
+
+test("in Python, line by line, the service does what the dictionary did", { timeout: 60_000 }, async ({ skip }) => {
+  if (missing !== null) skip(missing);
+  const { url, directory } = await startPythonService();
   for (const how of ["def", "async def"]) {
     const uses = await usesIn(
       "a.py",
@@ -227,11 +233,7 @@ for step in json.load(sys.stdin):
 
 test("in Python, what the service refuses is an error that says why", { timeout: 60_000 }, async ({ skip }) => {
   if (missing !== null) skip(missing);
-  const { databaseUrl, drop } = await newSchema();
-  onTestFinished(drop);
-  const { url } = await startService([], { DATABASE_URL: databaseUrl, LOG_LEVEL: "error" });
-  const directory = temporaryDirectory();
-  writeFileSync(join(directory, "session_store.py"), PYTHON_SETUP);
+  const { url, directory } = await startPythonService();
   const program = `
 from session_store import BackscrollError, store
 store.append("many", *({"role": "user", "content": str(i)} for i in range(250)))
