@@ -35,7 +35,7 @@ const HEAP_MB = 256;
 const YOUNG_MB = 16;
 /** Seldom: in between, memory is what V8 makes of it. */
 const COLLECT_EVERY_MS = 120_000;
-const COLLECTED_MS = 2_000;
+const COLLECTED_MS_MAX = 10_000;
 const SECRET = "a secret of a soak, of at least 32 bytes";
 const METRICS_TOKEN = "soak";
 
@@ -119,11 +119,11 @@ async function runSoak(): Promise<Soak> {
   const readKept = async (): Promise<{ rssMb: number; heapMb: number }> => {
     writeFileSync(keptFile, "");
     service.signal("SIGUSR2");
-    await pause(COLLECTED_MS);
-    const each = readFileSync(keptFile, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Kept);
+    const processes = workers > 1 ? workers + 1 : 1;
+    const readLines = (): string[] => readFileSync(keptFile, "utf8").split("\n").slice(0, -1);
+    for (const deadline = performance.now() + COLLECTED_MS_MAX; readLines().length < processes; await pause(50))
+      if (performance.now() > deadline) throw new Error(`${readLines().length} of ${processes} processes collected`);
+    const each = readLines().map((line) => JSON.parse(line) as Kept);
     const megabytes = (of: "rss" | "heap"): number => each.reduce((sum, kept) => sum + kept[of], 0) / 2 ** 20;
     return { rssMb: megabytes("rss"), heapMb: megabytes("heap") };
   };

@@ -5,7 +5,6 @@ import { appendFileSync } from "node:fs";
 
 /** What a process has after a collection, in bytes. */
 export interface Kept {
-  readonly pid: number;
   readonly rss: number;
   readonly heap: number;
 }
@@ -14,6 +13,8 @@ process.on("SIGUSR2", () => {
   for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGUSR2");
   // All of it, and what is free goes back to the system, as far as V8 can tell.
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
-  const kept: Kept = { pid: process.pid, rss: process.memoryUsage.rss(), heap: process.memoryUsage().heapUsed };
-  appendFileSync(process.env["SOAK_KEPT_FILE"] ?? "/dev/null", `${JSON.stringify(kept)}\n`);
+  const { rss, heapUsed: heap } = process.memoryUsage();
+  const file = process.env["SOAK_KEPT_FILE"];
+  if (file === undefined) throw new Error("SOAK_KEPT_FILE names no file");
+  appendFileSync(file, `${JSON.stringify({ rss, heap } satisfies Kept)}\n`);
 });

@@ -50,7 +50,7 @@ test("what is imported beside a service on the embedded PostgreSQL, its memory s
   const url = await startWithCached([], environment);
   const imported = await runCommand(["import", exportOfSecond(), ...AS_SERVED], environment);
   expect(imported.status, imported.stderr).toBe(0);
-  await expect.poll(async () => (await read(url)).contents, { timeout: 5_000 }).toEqual(["second", "first"]);
+  await expect.poll(async () => (await read(url)).contents, { timeout: 1_000 }).toEqual(["second", "first"]);
 });
 
 test("what is imported with the service's REDIS_URL, its next read shows", async () => {
@@ -74,7 +74,7 @@ test.for([{}, { CACHE: "memory" }])(
     });
     const imported = await runCommand(["import", exportOfSecond(), ...AS_SERVED], { ...database, ...cache });
     expect(imported.status, imported.stderr).toBe(0);
-    await expect.poll(async () => (await read(url)).contents, { timeout: 5_000 }).toEqual(["second", "first"]);
+    await expect.poll(async () => (await read(url)).contents, { timeout: 1_000 }).toEqual(["second", "first"]);
   },
 );
 

@@ -192,7 +192,7 @@ export const CONFORMANCE: Readonly<Record<string, (make: Make) => Promise<void>>
     const [used, idle] = [conversation(), conversation()];
     await fill(cache, used, snapshot(1, newest(1, 1), true, 1_000));
     await fill(cache, idle, snapshot(1, newest(1, 1), true, 1_001));
-    await expect.poll(() => cache.version(used)).toBeNull();
+    await expect.poll(() => cache.version(used), { timeout: 1_000 }).toBeNull();
     expect(await cache.version(idle)).toBe(1);
   },
 

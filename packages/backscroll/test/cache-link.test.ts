@@ -35,7 +35,7 @@ describe("a link to one Redis", () => {
     await expect(link.send("", ["PING"])).rejects.toThrow("not connected");
     await expect(link.node("").ping()).rejects.toThrow("not connected");
     await expect(link.sendToAll((send) => send(["PING"]))).rejects.toThrow("not connected");
-    expect(performance.now() - askedAt).toBeLessThan(1_000);
+    expect(performance.now() - askedAt).toBeLessThan(50);
     // Several attempts failed alike, and one was told.
     expect(errors.map(String)).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
 
