@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
+import { resolveUser } from "../src/service/users.ts";
 import { messagesToAppend } from "../src/session-store/backfill.ts";
 import { ADA, importDump, messagesOf, type SessionsMessage, storedRows } from "./import-sessions-fixture.ts";
 import { createServices, newSchema, type Services, test } from "./services.ts";
@@ -109,6 +110,8 @@ async function rowsAfter(run: (services: Services) => Promise<unknown>): Promise
   const { databaseUrl, drop } = await newSchema();
   const services = await createServices({ databaseUrl });
   try {
+    // There already: of two imports that both make her, the one that succeeds may have taken the second number.
+    await resolveUser(services.deps, ADA);
     await run(services);
     return await storedRows(services);
   } finally {
